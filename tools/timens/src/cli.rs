@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The command line.
+
+use crate::error::Error;
+use crate::rate::{self, AskedRate};
+use crate::target::Target;
+use crate::when::{self, WhenError};
+use clap::{ArgGroup, Args, Parser, Subcommand};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Span, Timestamp};
+use std::ffi::OsString;
+
+const EXAMPLES: &str = "\
+Examples:
+  timens run --date 2030-01-01 -- date
+  timens run --offset '+90 days' --rate 60 -- ./renew-certificates --watch
+  timens run --user --ppm +50 -- chronyd -x -d
+  timens list
+  timens set 4711 --rate 1/3
+  R=$(timens freeze 4711); timens thaw 4711 --rate \"$R\"
+
+DATE is YYYY-MM-DD[ HH:MM[:SS[.FRAC]]] in the local time zone (TZ), an RFC 3339 time
+such as 2030-01-01T12:00:00Z, or @SECONDS since 1970.
+DURATION is a number of seconds (90, -1.5) or has units (36h, -1d2h, '+2 days').";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  timens run --date '2038-01-19 03:14:00' --rate 2 -- bash
+  timens run --offset -1y -- make test
+  timens run --date @0 --rate 0 -- date            # frozen
+  timens run --user --monotonic 1d -- cat /proc/uptime
+
+COMMAND takes the place of timens: same process, same terminal, and its exit status and
+signals are its own. If it cannot run, the status is 127 when it was not found, 126 when it
+could not be executed, and 125 when timens failed before that.";
+
+const SET_EXAMPLES: &str = "\
+Examples:
+  timens set 4711 --date '2030-01-01 12:00'
+  timens set 4711 --offset 0 --rate 1              # back to the host's time
+  timens set /run/timens/test --ppm -12.5
+
+Date and rate take effect at the same instant. MONOTONIC goes on without a step.";
+
+const THAW_EXAMPLES: &str = "\
+Examples:
+  timens thaw 4711
+  R=$(timens freeze 4711); sleep 10; timens thaw 4711 --rate \"$R\"";
+
+/// Run and steer programs in time namespaces with a clock of their own.
+///
+/// Such a namespace has its own CLOCK_REALTIME, and its second may have another length than the
+/// host's. Nothing changes for anyone outside of it. It needs a kernel with the timens_clock
+/// patches, and the module timens_clock.
+#[derive(Debug, Parser)]
+#[command(name = "timens", version, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    /// Say on standard error what is done
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a command in a new time namespace with a clock of its own
+    Run(RunArgs),
+    /// Set the date or the rate of a namespace that is in use
+    Set(SetArgs),
+    /// List the time namespaces, their dates and rates, and who is in them
+    List(ListArgs),
+    /// Show all that the kernel tells of one namespace's clocks
+    Show(ShowArgs),
+    /// Stop the time of a namespace, and print the rate that it had
+    Freeze(FreezeArgs),
+    /// Let the time of a frozen namespace pass again
+    Thaw(ThawArgs),
+}
+
+/// The date and the rate that a clock is to have.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ClockArgs {
+    /// The date that the clock is to show
+    #[arg(long, value_name = "DATE", value_parser = parse_date, conflicts_with = "offset")]
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) date: Option<Timestamp>,
+
+    /// How far the clock is to be ahead of the host's (negative: behind)
+    #[arg(long, value_name = "DURATION", value_parser = when::parse_span)]
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) offset: Option<Span>,
+
+    #[command(flatten)]
+    /// The rate.
+    pub(crate) rate: RateArgs,
+}
+
+/// The rate that a clock is to have.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct RateArgs {
+    /// Seconds that are to pass for each second of the host, 0 to 255: 2, 0.5, 1.00005, 1/3
+    #[arg(long, value_name = "RATE", value_parser = rate::parse, conflicts_with = "ppm")]
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) rate: Option<AskedRate>,
+
+    /// The rate as parts per million that the clock is to gain on the host: +50, -12.5
+    #[arg(long, value_name = "PPM", value_parser = rate::parse_ppm)]
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) ppm: Option<AskedRate>,
+}
+
+impl RateArgs {
+    /// The rate, however it was asked for.
+    pub(crate) fn asked(&self) -> Option<AskedRate> {
+        self.rate.or(self.ppm)
+    }
+}
+
+/// Arguments of `timens run`.
+#[derive(Debug, Args)]
+#[command(after_help = RUN_EXAMPLES)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    /// The date and the rate.
+    pub(crate) clock: ClockArgs,
+
+    /// How far CLOCK_MONOTONIC is to be ahead of the host's at the start
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) monotonic: Option<SignedDuration>,
+
+    /// How far CLOCK_BOOTTIME is to be ahead of the host's at the start
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) boottime: Option<SignedDuration>,
+
+    /// Do it as an ordinary user: in a new user namespace too, as root of that
+    #[arg(long)]
+    pub(crate) user: bool,
+
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+/// Arguments of `timens set`.
+#[derive(Debug, Args)]
+#[command(after_help = SET_EXAMPLES)]
+#[command(group = ArgGroup::new("change").required(true).multiple(true)
+    .args(["date", "offset", "rate", "ppm"]))]
+pub(crate) struct SetArgs {
+    #[command(flatten)]
+    /// The namespace.
+    pub(crate) target: TargetArg,
+
+    #[command(flatten)]
+    /// The date and the rate.
+    pub(crate) clock: ClockArgs,
+}
+
+/// The namespace that a command is about.
+#[derive(Debug, Args)]
+pub(crate) struct TargetArg {
+    /// A process in the namespace, by its number, or a namespace file: /proc/PID/ns/time,
+    /// /proc/PID/ns/time_for_children, or a bind mount of one
+    ///
+    /// A process stands for the namespace that it is in itself. Where its children are in another
+    /// one, timens enters the process's to get at its clock, which needs CAP_SYS_ADMIN.
+    #[arg(value_name = "PID|NSFILE")]
+    pub(crate) target: Target,
+}
+
+/// Arguments of `timens list`.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Arguments of `timens show`.
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    #[command(flatten)]
+    /// The namespace.
+    pub(crate) target: TargetArg,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Arguments of `timens freeze`.
+#[derive(Debug, Args)]
+pub(crate) struct FreezeArgs {
+    #[command(flatten)]
+    /// The namespace.
+    pub(crate) target: TargetArg,
+}
+
+/// Arguments of `timens thaw`.
+#[derive(Debug, Args)]
+#[command(after_help = THAW_EXAMPLES)]
+pub(crate) struct ThawArgs {
+    #[command(flatten)]
+    /// The namespace.
+    pub(crate) target: TargetArg,
+
+    /// The rate that the clock is to have; nobody remembers the one from before the freeze
+    #[arg(long, value_name = "RATE", value_parser = rate::parse, default_value = "1")]
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) rate: AskedRate,
+}
+
+fn parse_date(text: &str) -> Result<Timestamp, Error> {
+    let zone = TimeZone::try_system().map_err(Error::TimeZone)?;
+    Ok(when::parse_date(text, &zone)?)
+}
+
+fn parse_duration(text: &str) -> Result<SignedDuration, WhenError> {
+    when::parse_span(text).and_then(when::fixed_length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{parse, try_parse};
+    use clap::error::ErrorKind;
+    use clap::CommandFactory;
+
+    fn refusal(arguments: &[&str]) -> clap::Error {
+        try_parse(arguments).unwrap_err()
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_commands_own_options_are_left_to_it() {
+        for separator in [&["--"] as &[&str], &[]] {
+            let arguments = [
+                &["run", "--rate", "2"],
+                separator,
+                &["date", "-u", "--rate", "--", "+%s"],
+            ];
+            match parse(&arguments.concat()) {
+                Command::Run(args) => {
+                    assert_eq!(args.command, ["date", "-u", "--rate", "--", "+%s"]);
+                    assert_eq!(args.clock.rate.asked().unwrap().rate.to_string(), "2");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn negative_values_are_not_options() {
+        match parse(&[
+            "run",
+            "--offset",
+            "-1d2h",
+            "--monotonic",
+            "-90s",
+            "--",
+            "true",
+        ]) {
+            Command::Run(args) => assert_eq!(args.monotonic.unwrap().as_secs(), -90),
+            other => panic!("{other:?}"),
+        }
+        match parse(&["set", "5", "--ppm", "-50"]) {
+            Command::Set(args) => assert!(args.clock.rate.asked().unwrap().rate < rate::Rate::ONE),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn thaw_goes_on_at_the_hosts_rate() {
+        match parse(&["thaw", "5"]) {
+            Command::Thaw(args) => assert_eq!(args.rate.rate, rate::Rate::ONE),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        for pair in [
+            ["--date=2030-01-01", "--offset=1d"],
+            ["--rate=2", "--ppm=50"],
+        ] {
+            for command in [&["run", "true"] as &[&str], &["set", "5"]] {
+                let arguments = [&command[..1], &pair, &command[1..]].concat();
+                assert_eq!(
+                    refusal(&arguments).kind(),
+                    ErrorKind::ArgumentConflict,
+                    "{arguments:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_needed_is_asked_for() {
+        let missing = ErrorKind::MissingRequiredArgument;
+        assert_eq!(refusal(&["run", "--rate", "2"]).kind(), missing);
+        assert_eq!(refusal(&["set", "5"]).kind(), missing);
+        assert_eq!(refusal(&["set", "--rate", "2"]).kind(), missing);
+        assert_eq!(refusal(&["show"]).kind(), missing);
+    }
+
+    #[test]
+    fn a_wrong_value_is_explained() {
+        let explained = |arguments: &[&str], text: &str| {
+            let message = refusal(arguments).to_string();
+            assert!(message.contains(text), "{message}");
+        };
+        explained(
+            &["run", "--date", "1969-12-31T00:00Z", "true"],
+            "before 1970",
+        );
+        explained(
+            &["run", "--date", "tomorrow", "true"],
+            "a date is YYYY-MM-DD",
+        );
+        explained(&["run", "--rate", "256", "true"], "0 (frozen) to 255");
+        explained(&["run", "--rate", "-1", "true"], "0 (frozen) to 255");
+        explained(&["run", "--monotonic", "1y", "true"], "no fixed length");
+        explained(&["set", "5", "--ppm", "much"], "ppm");
+    }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `timens run`: a command in a new time namespace.
+//!
+//! The command takes the place of this process: the kernel moves a process into the namespace of
+//! its children when it executes a program. So there is no process in between that would have to
+//! pass on signals, job control and the exit status, and the command's process is the one that
+//! the caller started.
+
+use crate::cli::RunArgs;
+use crate::clock::Request;
+use crate::error::Error;
+use crate::host::Host;
+use crate::procfs::{Control, Procfs, Who};
+use crate::request::rounding;
+use crate::sys::{self, NewNamespace};
+use crate::Log;
+use rustix::process::{getegid, geteuid};
+use std::convert::Infallible;
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// Runs the command; returns only if that failed.
+pub(crate) fn run(procfs: &Procfs, args: &RunArgs, log: Log) -> Result<Infallible, Error> {
+    // Fails on a kernel without clocks, before anything is changed.
+    procfs.clock(Who::Caller)?;
+    let host = Host::look(procfs)?;
+    args.request(host.now())?;
+    if let Some(note) = rounding(args.clock.rate.asked()) {
+        log.say(&note);
+    }
+
+    if args.user {
+        become_root_of_user_namespace()?;
+        log.say("made a user namespace");
+    }
+    sys::unshare(NewNamespace::Time)
+        .map_err(|errno| Error::from_unshare(NewNamespace::Time, args.user, errno))?;
+    // Once more, for what has passed since then would be added to the date.
+    let request = args.request(host.now())?;
+    procfs.request(Who::Caller, Control::Offsets, &request)?;
+    say_request(log, &request);
+
+    let (program, arguments) = args.command.split_first().expect("clap requires a command");
+    let error = Command::new(program).args(arguments).exec();
+    Err(Error::Exec {
+        command: program.clone(),
+        error,
+    })
+}
+
+/// Says which lines the kernel was given.
+pub(crate) fn say_request(log: Log, request: &Request) {
+    for line in request.to_string().lines() {
+        log.say(&format!("set: {line}"));
+    }
+}
+
+/// Makes a user namespace in which the user of this process is root.
+fn become_root_of_user_namespace() -> Result<(), Error> {
+    // Inside, both are the overflow ids until they are mapped.
+    let (user, group) = (geteuid(), getegid());
+    sys::unshare(NewNamespace::User)
+        .map_err(|errno| Error::from_unshare(NewNamespace::User, false, errno))?;
+    let user_map = format!("0 {} 1", user.as_raw());
+    let group_map = format!("0 {} 1", group.as_raw());
+    // An unprivileged user may map its group only after giving up setgroups(2), by which a
+    // process could leave a group that denies it something.
+    let files = [
+        ("/proc/self/setgroups", "deny"),
+        ("/proc/self/uid_map", &user_map),
+        ("/proc/self/gid_map", &group_map),
+    ];
+    for (path, text) in files {
+        fs::write(path, text).map_err(|error| match error.kind() {
+            std::io::ErrorKind::PermissionDenied => Error::UserNamespaceRestricted,
+            _ => Error::system(path, error),
+        })?;
+    }
+    Ok(())
+}

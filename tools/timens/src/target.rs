@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the user names a namespace by, and how to reach its clock.
+
+use crate::error::Error;
+use crate::namespace::Inode;
+use crate::procfs::{Link, Procfs, Who};
+use crate::sys;
+use rustix::fs::fstatfs;
+use rustix::io::Errno;
+use std::convert::Infallible;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// The type that statfs(2) tells for namespace files: `NSFS_MAGIC`.
+const NSFS_MAGIC: u64 = 0x6e73_6673;
+
+/// A namespace as the user names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// The one that this process is in.
+    Process(u32),
+    /// The one that this file stands for.
+    File(PathBuf),
+}
+
+/// A number is a process; a file whose name is one needs a directory before it.
+impl FromStr for Target {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Target, Infallible> {
+        Ok(match text.parse() {
+            Ok(pid) => Target::Process(pid),
+            Err(_) => Target::File(text.into()),
+        })
+    }
+}
+
+/// How the kernel can be asked about a namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Route {
+    /// By the files of this process, whose children are in it.
+    Speaker(u32),
+    /// From inside: by this link, and then by one's own files.
+    Enter(PathBuf),
+}
+
+/// A namespace that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Subject {
+    /// What identifies it.
+    pub(crate) inode: Inode,
+    route: Route,
+}
+
+impl Target {
+    /// Finds the namespace.
+    pub(crate) fn find(&self, procfs: &Procfs) -> Result<Subject, Error> {
+        match self {
+            Target::Process(pid) => of_process(procfs, *pid),
+            Target::File(path) => Ok(of_namespace(procfs, inode_of(path)?, path)),
+        }
+    }
+}
+
+/// The namespace that a process is in.
+fn of_process(procfs: &Procfs, pid: u32) -> Result<Subject, Error> {
+    let who = Who::Pid(pid);
+    let inode = procfs.namespace(who, Link::Time)?;
+    let children = procfs.namespace(who, Link::TimeForChildren)?;
+    let route = match inode == children {
+        true => Route::Speaker(pid),
+        false => Route::Enter(procfs.link(who, Link::Time)),
+    };
+    Ok(Subject { inode, route })
+}
+
+/// The namespace `inode`, to which `link` leads.
+fn of_namespace(procfs: &Procfs, inode: Inode, link: &Path) -> Subject {
+    // Asking a process is better than entering: it needs no privilege, and does not start the
+    // clock of a namespace that nobody has entered.
+    let speaker = procfs.processes().ok().and_then(|processes| {
+        let mut processes = processes.seen.into_iter();
+        processes.find(|process| process.children == inode)
+    });
+    let route = match speaker {
+        Some(process) => Route::Speaker(process.pid),
+        None => Route::Enter(link.to_owned()),
+    };
+    Subject { inode, route }
+}
+
+/// What identifies the namespace that a file stands for.
+fn inode_of(path: &Path) -> Result<Inode, Error> {
+    let failed = |error| Error::system(path.display().to_string(), error);
+    let file = File::open(path).map_err(failed)?;
+    let status = fstatfs(&file).map_err(|errno| failed(errno.into()))?;
+    // CAST: a magic number of 32 bits in a field whose sign and width depend on the machine.
+    if status.f_type as u64 != NSFS_MAGIC {
+        return Err(Error::NotATimeNamespace(path.to_owned()));
+    }
+    Ok(Inode(file.metadata().map_err(failed)?.ino()))
+}
+
+impl Subject {
+    /// Gets to where the clock can be read and set: the process whose files then speak of it.
+    ///
+    /// This process may be in another time namespace afterwards, with another date than before;
+    /// the host's date is to be had there as well.
+    pub(crate) fn reach(&self) -> Result<Who, Error> {
+        match &self.route {
+            Route::Speaker(pid) => Ok(Who::Pid(*pid)),
+            Route::Enter(link) => {
+                enter(link)?;
+                Ok(Who::Caller)
+            }
+        }
+    }
+
+    /// The same, unless it is the host's own: that is not for this program to change.
+    pub(crate) fn reach_to_change(&self) -> Result<Who, Error> {
+        match self.inode {
+            Inode::HOST => Err(Error::HostNamespace),
+            _ => self.reach(),
+        }
+    }
+}
+
+/// Enters the time namespace that `link` leads to.
+pub(crate) fn enter(link: &Path) -> Result<(), Error> {
+    let failed = |error: io::Error| match Errno::from_io_error(&error) {
+        Some(Errno::ACCESS | Errno::PERM) => Error::EnterNotPermitted(link.to_owned()),
+        _ => Error::system(link.display().to_string(), error),
+    };
+    let file = File::open(link).map_err(failed)?;
+    sys::enter_time_namespace(&file).map_err(|errno| Error::from_setns(link.to_owned(), errno))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{FakeProc, HOST};
+
+    fn target(text: &str) -> Target {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_number_is_a_process_and_anything_else_a_file() {
+        assert_eq!(target("4711"), Target::Process(4711));
+        assert_eq!(target("./4711"), Target::File("./4711".into()));
+        assert_eq!(target("-1"), Target::File("-1".into()));
+        assert_eq!(target("99999999999"), Target::File("99999999999".into()));
+    }
+
+    #[test]
+    fn an_ordinary_process_speaks_of_its_namespace() {
+        let proc = FakeProc::new();
+        proc.process(20, 5, 5, 1);
+        let subject = target("20").find(&proc.fs()).unwrap();
+        assert_eq!(subject.inode, Inode(5));
+        assert_eq!(subject.route, Route::Speaker(20));
+        assert_eq!(subject.reach_to_change().unwrap(), Who::Pid(20));
+    }
+
+    #[test]
+    fn a_process_whose_children_are_elsewhere_does_not() {
+        let proc = FakeProc::new();
+        proc.process(20, 5, 6, 1);
+        let subject = target("20").find(&proc.fs()).unwrap();
+        assert_eq!(subject.inode, Inode(5));
+        assert_eq!(subject.route, Route::Enter(proc.root().join("20/ns/time")));
+    }
+
+    #[test]
+    fn a_file_is_spoken_for_by_a_process_whose_children_are_there() {
+        let proc = FakeProc::new();
+        proc.process(20, 5, 6, 1);
+        proc.process(21, HOST, 5, 1);
+        let link = Path::new("/run/timens/test");
+        let route = |inode| of_namespace(&proc.fs(), Inode(inode), link).route;
+        assert_eq!(route(6), Route::Speaker(20));
+        assert_eq!(route(5), Route::Speaker(21));
+        assert_eq!(route(9), Route::Enter(link.to_owned()));
+    }
+
+    #[test]
+    fn the_hosts_namespace_is_not_to_be_changed() {
+        let proc = FakeProc::new();
+        proc.process(1, HOST, HOST, 1);
+        let subject = target("1").find(&proc.fs()).unwrap();
+        assert_eq!(subject.reach().unwrap(), Who::Pid(1));
+        assert!(matches!(
+            subject.reach_to_change(),
+            Err(Error::HostNamespace)
+        ));
+    }
+
+    #[test]
+    fn what_does_not_exist_is_not_found() {
+        let proc = FakeProc::new();
+        let result = target("8").find(&proc.fs());
+        assert!(
+            matches!(result, Err(Error::NoSuchProcess(Who::Pid(8)))),
+            "{result:?}"
+        );
+        let result = target("/nowhere/at/all").find(&proc.fs());
+        assert!(matches!(result, Err(Error::System { .. })), "{result:?}");
+    }
+
+    #[test]
+    fn an_ordinary_file_is_no_namespace() {
+        let proc = FakeProc::new();
+        proc.write("file", "");
+        let result = inode_of(&proc.root().join("file"));
+        assert!(
+            matches!(result, Err(Error::NotATimeNamespace(_))),
+            "{result:?}"
+        );
+    }
+
+    #[test]
+    fn a_namespace_of_another_kind_is_not_entered() {
+        let result = enter(Path::new("/proc/self/ns/user"));
+        assert!(
+            matches!(result, Err(Error::NotATimeNamespace(_))),
+            "{result:?}"
+        );
+    }
+}
