@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tests of time namespaces with a clock of their own, on a kernel that has them. They run as root
+//! in a virtual machine, because they remove the module and switch the clock source:
+//!
+//! ```text
+//! scripts/vm --cpus 4 -- target/release/guest-tests [--filter NAME] [--debug-kernel]
+//! ```
+//!
+//! # How to add a test
+//!
+//! A test is a function `fn(&Setting) -> Outcome` in a file under `tests/`, named in that file's
+//! [`tests!`](runner::tests) list; a new file goes into [`tests::all`]. It
+//! runs in a process of its own, which starts on the host's clocks and with one thread. What it
+//! leaves behind is killed, and a clock that is left is a failure of the test.
+//!
+//! - [`tracked::Tracked`] makes an own-clock namespace and knows from then on
+//!   what each of its clocks has to read: `Tracked::new(&Lines::new().rate(2, 0))?.verify()?`.
+//! - [`namespace::Pending`] is a namespace that nobody has entered, for a test of what may be
+//!   written, and [`namespace::Namespace::inside`] runs a closure in a namespace.
+//! - [`task::Task`] is another process, [`task::Gate`] lets one wait for another.
+//! - [`check!`](failure::check) and [`check_eq!`](failure::check_eq) end a test that has found
+//!   something wrong, [`Context`](failure::Context) makes an error of what had to succeed one.
+//!
+//! Emulation is slow, and it stops a processor for many milliseconds when it likes. So no test has
+//! a tolerance: it reads the host's clock before and after, and what was read in between has to
+//! lie between what the clock would be at these two moments ([`span::Span`],
+//! [`expectation::Expectation`]). Time limits are for what hangs, never for what is slow.
+//!
+//! See a new test fail: break what it tests, in the kernel, the module or the test's own
+//! expectation.
+
+mod clock;
+mod expectation;
+mod failure;
+mod host;
+mod lines;
+mod module;
+mod namespace;
+mod proc_file;
+mod random;
+mod rate;
+mod runner;
+mod span;
+mod sys;
+mod task;
+mod tests;
+mod tracked;
+mod vdso;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::runner::{Setting, Test};
+
+/// Tests of time namespaces with a clock of their own.
+#[derive(Parser)]
+struct Options {
+    /// Run only tests with this in their name
+    #[arg(long, value_name = "NAME")]
+    filter: Option<String>,
+    /// Do less and wait longer: the kernel checks itself
+    #[arg(long)]
+    debug_kernel: bool,
+    /// Run only what passes on the unpatched kernel as well
+    #[arg(long)]
+    mainline: bool,
+    /// The module's file, for the tests that remove and load it
+    #[arg(long, value_name = "FILE", env = "TIMENS_MODULE")]
+    module: Option<PathBuf>,
+    /// Instead of the tests: measure how much memory N namespaces take
+    #[arg(long, value_name = "N")]
+    many: Option<usize>,
+    /// Print the names of the tests
+    #[arg(long)]
+    list: bool,
+    /// Print the clocks' readings: what tests execute in a namespace
+    #[arg(long, hide = true)]
+    print_clocks: bool,
+}
+
+impl Options {
+    fn selects(&self, test: &Test) -> bool {
+        let name = test.short_name();
+        self.filter
+            .as_ref()
+            .is_none_or(|filter| name.contains(filter.as_str()))
+            && (test.mainline || !self.mainline)
+    }
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let setting = Setting {
+        debug: options.debug_kernel,
+        module: options.module.clone(),
+    };
+    let selected = || tests::all().filter(|test| options.selects(test));
+    let result = if options.print_clocks {
+        tests::processes::print_clocks().map(|()| true)
+    } else if let Some(count) = options.many {
+        tests::many::report(count).map(|()| true)
+    } else if options.list {
+        selected().for_each(|test| println!("{}", test.short_name()));
+        Ok(true)
+    } else {
+        runner::run(selected(), &setting).map(|tally| {
+            println!("{tally}");
+            tally.is_good()
+        })
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(trouble) => {
+            eprintln!("guest-tests: {trouble}");
+            ExitCode::FAILURE
+        }
+    }
+}
