@@ -41,7 +41,7 @@ tools: deps
 vm: modules tools
 	@scripts/vm --config $(CONFIG) $(VMFLAGS) -- sh -c "$$CMD"
 
-demo: modules tools
+demo:
 	@scripts/demo
 
 bench: modules tools

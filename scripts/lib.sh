@@ -214,14 +214,31 @@ kernel_make() {
 		RUSTFMT="$kernel_rustfmt" -j "$jobs" "$@"
 }
 
-# The configurations, and the source tree that each is built from.
+# The configurations, and the source tree that each is built from. One more,
+# warnings, is a copy of production in which scripts/check-warnings compiles.
 configs=(production debug mainline builtin no-time-ns no-rust)
 
 source_tree() {
 	case $1 in
-	production | debug | no-time-ns | no-rust) echo "$cache/src/patched" ;;
+	production | debug | no-time-ns | no-rust | warnings) echo "$cache/src/patched" ;;
 	mainline) echo "$cache/src/mainline" ;;
 	builtin) echo "$cache/src/builtin" ;;
 	*) die "no configuration '$1': there are ${configs[*]}" ;;
 	esac
+}
+
+# copy_build CONFIG NEW: the objects of another configuration, as NEW
+#
+# Recorded commands and dependencies hold the paths of both trees. With these
+# replaced, make compiles what the other configuration is about and no more.
+copy_build() {
+	local from=$cache/build/$1 to=$cache/build/$2
+	take_lock "build-$1" -s
+	rm -rf "$to.new"
+	cp -a "$from" "$to.new"
+	drop_lock "build-$1"
+	rm -f "$to.new"/{complete,key,source,Makefile}
+	find "$to.new" -name '*.cmd' -print0 |
+		xargs -0 sed -i "s,$(source_tree "$1")/,$(source_tree "$2")/,g; s,$from/,$to/,g"
+	mv "$to.new" "$to"
 }
