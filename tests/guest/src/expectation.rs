@@ -53,8 +53,8 @@ impl Line {
     }
 }
 
-/// In nanoseconds. The kernel rounds up to twice.
-fn whole(units: Span) -> Span {
+/// Units of 2^-56 ns in nanoseconds, of which the kernel rounds down twice at most.
+pub(crate) fn whole(units: Span) -> Span {
     Span::new((units.lo >> FRAC_BITS) - 1, (units.hi >> FRAC_BITS) + 1)
 }
 

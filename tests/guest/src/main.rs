@@ -30,6 +30,8 @@
 //! See a new test fail: break what it tests, in the kernel, the module or the test's own
 //! expectation.
 
+#![deny(unsafe_code)]
+
 mod clock;
 mod expectation;
 mod failure;
@@ -58,9 +60,9 @@ use crate::runner::{Setting, Test};
 /// Tests of time namespaces with a clock of their own.
 #[derive(Parser)]
 struct Options {
-    /// Run only tests with this in their name
+    /// Run only tests with this in their name, or with one of several
     #[arg(long, value_name = "NAME")]
-    filter: Option<String>,
+    filter: Vec<String>,
     /// Do less and wait longer: the kernel checks itself
     #[arg(long)]
     debug_kernel: bool,
@@ -84,9 +86,8 @@ struct Options {
 impl Options {
     fn selects(&self, test: &Test) -> bool {
         let name = test.short_name();
-        self.filter
-            .as_ref()
-            .is_none_or(|filter| name.contains(filter.as_str()))
+        let named = |filter: &String| name.contains(filter.as_str());
+        (self.filter.is_empty() || self.filter.iter().any(named))
             && (test.mainline || !self.mainline)
     }
 }

@@ -2,7 +2,7 @@
 
 //! System calls that neither the standard library nor rustix has a safe or a plain form of.
 
-#![allow(unsafe_code)]
+#![expect(unsafe_code, reason = "system calls have no other form")]
 
 use std::ffi::{c_int, c_long, c_void};
 use std::mem::{size_of, MaybeUninit};
@@ -132,7 +132,8 @@ pub(crate) fn clock_settime(id: c_int, time: Ns) -> Result<(), Errno> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Discipline {
     offset: i64,
-    frequency: i64,
+    /// In 2^-16 ppm.
+    pub(crate) frequency: i64,
     status: c_int,
     constant: i64,
     tick: i64,

@@ -3,7 +3,7 @@
 //! A namespace together with what its clocks have to read.
 
 use crate::clock::{Clock, Way};
-use crate::expectation::Expectation;
+use crate::expectation::{whole, Expectation};
 use crate::failure::{check, check_eq, Context, During, Outcome};
 use crate::host::{self, Bases};
 use crate::lines::Lines;
@@ -168,7 +168,7 @@ impl Tracked {
             let end = self.tightest(clock)?;
             let passed = Span::new(end.0.lo - start.0.hi, end.0.hi - start.0.lo);
             let advanced = end.1 - start.1;
-            let expected = Span::new((passed.lo * rate >> 56) - 1, (passed.hi * rate >> 56) + 1);
+            let expected = whole(passed.scaled(rate));
             check!(
                 expected.contains(advanced),
                 "{clock} has advanced {advanced} in {passed}, should be in {expected}"

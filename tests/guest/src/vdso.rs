@@ -5,7 +5,10 @@
 //! The C library falls back to the system call when it likes; these functions do so only when the
 //! vDSO itself does.
 
-#![allow(unsafe_code)]
+#![expect(
+    unsafe_code,
+    reason = "the functions are known by their addresses only"
+)]
 
 use std::ffi::{c_int, c_void, CStr};
 use std::fs;

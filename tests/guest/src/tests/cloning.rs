@@ -35,7 +35,10 @@ fn parent() -> Outcome<Tracked> {
 }
 
 /// The clone reads between two readings of its parent.
-fn check_between(parent: &Namespace, clone: &Namespace) -> Outcome {
+fn check_between(parent: &Tracked, clone: &Tracked) -> Outcome {
+    // A coarse clock that has not ticked since the clone started reads what it started with.
+    host::pass_until(Clock::MonotonicCoarse, clone.expected.changed().hi)?;
+    let (parent, clone) = (&parent.namespace, &clone.namespace);
     for clock in Clock::ALL {
         for way in Way::ALL {
             let before = parent.inside(|| way.read(clock))?;
@@ -55,9 +58,9 @@ fn continues(_: &Setting) -> Outcome {
     let namespace = parent.pending_clone(&Lines::new())?;
     host::pass(SEC / 10)?;
     let clone = parent.start_clone(namespace, &Lines::new())?;
-    check_between(&parent.namespace, &clone.namespace)?;
+    check_between(&parent, &clone)?;
     host::pass(SEC / 10)?;
-    check_between(&parent.namespace, &clone.namespace).during("later")?;
+    check_between(&parent, &clone).during("later")?;
     check_eq!(clone.state()?.0.rate, (2, 1), "rate");
     clone.namespace.inside(|| {
         let text = offsets_text(50 * SEC, 700 * SEC);
