@@ -192,9 +192,7 @@ impl NamespaceClock {
         running.timeline = self.published.publish(|at| {
             let host = Host::at(at);
             let realtime = match request.realtime {
-                Some(offset) => {
-                    Some(NsTime::ahead_of_host(host.realtime, offset).ok_or(ERANGE)?)
-                }
+                Some(offset) => Some(NsTime::ahead_of_host(host.realtime, offset).ok_or(ERANGE)?),
                 None => None,
             };
             let change = Change {

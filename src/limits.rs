@@ -23,7 +23,7 @@ const SETTABLE_MAX: u64 = KTIME_MAX / 2;
 pub(crate) fn validate(request: &Request) -> Result {
     let host = Host::now();
     let in_range = |host, offset: Option<i64>| {
-        offset.map_or(true, |offset| {
+        offset.is_none_or(|offset| {
             NsTime::ahead_of_host(host, offset).is_some_and(|time| time.as_ns() <= SETTABLE_MAX)
         })
     };

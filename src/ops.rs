@@ -278,7 +278,10 @@ fn errno(error: error::Error) -> Error {
 fn request_to_c(request: &Request) -> bindings::timens_clock_request {
     let mut lines = 0;
     for (line, there) in [
-        (bindings::TIMENS_CLOCK_MONOTONIC, request.monotonic.is_some()),
+        (
+            bindings::TIMENS_CLOCK_MONOTONIC,
+            request.monotonic.is_some(),
+        ),
         (bindings::TIMENS_CLOCK_BOOTTIME, request.boottime.is_some()),
         (bindings::TIMENS_CLOCK_REALTIME, request.realtime.is_some()),
         (bindings::TIMENS_CLOCK_RATE, request.rate.is_some()),

@@ -142,7 +142,10 @@ mod tests {
         assert_eq!(request.map(|r| r.monotonic), Ok(Some(1_000_000_005)));
         assert_eq!(request.map(|r| r.boottime), Ok(Some(-1_000_000_001)));
         assert_eq!(request.map(|r| r.realtime), Ok(Some(-3_000_000_000)));
-        assert_eq!(request.map(|r| r.rate), Ok(Rate::from_parts(1, 50_000).ok()));
+        assert_eq!(
+            request.map(|r| r.rate),
+            Ok(Rate::from_parts(1, 50_000).ok())
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! in a virtual machine, because they remove the module and switch the clock source:
 //!
 //! ```text
-//! scripts/vm --cpus 4 -- target/release/guest-tests [--filter NAME] [--debug-kernel]
+//! scripts/vm --cpus 4 -- target/release/guest-tests [--filter NAME]... [--module FILE]
 //! ```
 //!
 //! # How to add a test
@@ -50,7 +50,7 @@ mod tests;
 mod tracked;
 mod vdso;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -63,7 +63,7 @@ struct Options {
     /// Run only tests with this in their name, or with one of several
     #[arg(long, value_name = "NAME")]
     filter: Vec<String>,
-    /// Do less and wait longer: the kernel checks itself
+    /// Do less and wait longer, as on a kernel that checks its locks
     #[arg(long)]
     debug_kernel: bool,
     /// Run only what passes on the unpatched kernel as well
@@ -95,7 +95,7 @@ impl Options {
 fn main() -> ExitCode {
     let options = Options::parse();
     let setting = Setting {
-        debug: options.debug_kernel,
+        debug: options.debug_kernel || Path::new("/proc/lockdep").exists(),
         module: options.module.clone(),
     };
     let selected = || tests::all().filter(|test| options.selects(test));
