@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use rustix::process::{
     kill_process_group, set_child_subreaper, setsid, waitpid, Pid, Signal, WaitOptions,
 };
-
 use rustix::thread::{sched_getaffinity, sched_setaffinity, CpuSet};
 
 use crate::failure::{Context, Outcome, Trouble};
