@@ -46,6 +46,7 @@
 
 pub mod error;
 pub mod line;
+pub mod ntp;
 pub mod offsets;
 pub mod rate;
 pub mod reciprocal;
