@@ -38,7 +38,8 @@ use crate::{
     },
     published::Published,
     raw_lock::RawSpinLock,
-    request::Request, //
+    request::Request,
+    timers::Timers, //
 };
 use kernel::{
     prelude::*,
@@ -58,6 +59,7 @@ const CHANGE_INTERVAL: u64 = 1_000_000;
 #[pin_data(PinnedDrop)]
 pub(crate) struct NamespaceClock {
     published: Published,
+    timers: Timers,
     #[pin]
     state: RawSpinLock<State>,
 }
@@ -90,14 +92,18 @@ impl NamespaceClock {
     /// The pending clock of a namespace that so far follows the host.
     ///
     /// Fails with `ERANGE` if the host's clocks are near their end.
-    pub(crate) fn new(published: Published) -> impl PinInit<Self, Error> {
+    pub(crate) fn new(published: Published, timers: Timers) -> impl PinInit<Self, Error> {
         let plan = Plan::follow(&Host::now());
-        Self::with_plan(published, plan)
+        Self::with_plan(published, timers, plan)
     }
 
     /// The pending clock of a namespace that is cloned from the one of `parent`: it reads
     /// as that does now.
-    pub(crate) fn cloned(published: Published, parent: &Self) -> impl PinInit<Self, Error> {
+    pub(crate) fn cloned(
+        published: Published,
+        timers: Timers,
+        parent: &Self,
+    ) -> impl PinInit<Self, Error> {
         let plan = match *parent.state.lock() {
             State::Pending(plan) => plan,
             State::Running(Running { timeline, .. }) => Plan {
@@ -105,12 +111,17 @@ impl NamespaceClock {
                 overrides: Request::default(),
             },
         };
-        Self::with_plan(published, Ok(plan))
+        Self::with_plan(published, timers, Ok(plan))
     }
 
-    fn with_plan(published: Published, plan: Result<Plan>) -> impl PinInit<Self, Error> {
+    fn with_plan(
+        published: Published,
+        timers: Timers,
+        plan: Result<Plan>,
+    ) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             published,
+            timers,
             state <- RawSpinLock::new(
                 State::Pending(plan?),
                 c"timens_clock",
@@ -163,14 +174,20 @@ impl NamespaceClock {
         if request.monotonic.is_some() || request.boottime.is_some() {
             return Err(EACCES);
         }
-        let effect = loop {
+        let timeline = loop {
             match self.try_change(request)? {
-                Turn::Taken(effect) => break effect,
+                Turn::Taken(timeline) => break timeline,
                 Turn::Wait(turn) => host::sleep_until(turn)?,
             }
         };
+        self.timers.follow(&timeline);
+
+        let effect = timeline.current().anchor();
         // The change is made, so that a signal is no reason to say that it failed.
         while host::reference() < effect && host::sleep_until(effect).is_ok() {}
+        if request.realtime.is_some() {
+            self.timers.was_set();
+        }
         Ok(())
     }
 
@@ -209,13 +226,13 @@ impl NamespaceClock {
             running.rate_changes = running.rate_changes.wrapping_add(1);
             counters::RATE_CHANGES.increment();
         }
-        Ok(Turn::Taken(running.timeline.current().anchor()))
+        Ok(Turn::Taken(running.timeline))
     }
 
     /// The time of `clock` at the reference `at`, when the host has slept for `sleep` ns.
     ///
     /// Any context but NMI.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read(&self, clock: Clock, at: RefTime, sleep: u64) -> NsTime {
         self.published.read(clock, at, sleep)
     }
@@ -223,7 +240,7 @@ impl NamespaceClock {
     /// The first reference, not before `from`, at which `clock` reads `time`.
     ///
     /// Any context but NMI.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn to_ref(&self, clock: Clock, time: NsTime, sleep: u64, from: RefTime) -> RefTime {
         self.published.to_ref(clock, time, sleep, from)
     }
@@ -277,6 +294,11 @@ impl NamespaceClock {
         );
         seq_print!(m, "steps {steps}\n");
         seq_print!(m, "rate_changes {rate_changes}\n");
+
+        let stats = self.timers.stats();
+        seq_print!(m, "early {}\n", stats.early);
+        seq_print!(m, "rearm {}\n", stats.rearms);
+        seq_print!(m, "rekey {}\n", stats.rekeys);
     }
 }
 
@@ -289,8 +311,8 @@ impl PinnedDrop for NamespaceClock {
 
 /// What came of an attempt to change a clock.
 enum Turn {
-    /// It will take effect at this reference.
-    Taken(RefTime),
+    /// It takes effect when this timeline's current segment does.
+    Taken(Timeline),
     /// It is too early after the last change, until this reference.
     Wait(RefTime),
 }

@@ -2,6 +2,7 @@
 
 //! Counts of all clocks together, for debugfs.
 
+use crate::timers::Stats;
 use kernel::{
     debugfs::{
         Dir,
@@ -48,6 +49,21 @@ pub(crate) static STEPS: Counter = Counter::new();
 /// Changes of a rate.
 pub(crate) static RATE_CHANGES: Counter = Counter::new();
 
+/// One of the sums over all timers.
+struct Sum(fn(&Stats) -> u64);
+
+impl core::fmt::Debug for Sum {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}", (self.0)(&Stats::of_all()))
+    }
+}
+
+static EARLY: Sum = Sum(|stats| stats.early);
+static REARMS: Sum = Sum(|stats| stats.rearms);
+static REKEYS: Sum = Sum(|stats| stats.rekeys);
+static IPIS: Sum = Sum(|stats| stats.ipis);
+static LONGEST: Sum = Sum(|stats| stats.longest);
+
 /// The counters as files in debugfs.
 #[pin_data]
 pub(crate) struct Files {
@@ -59,6 +75,16 @@ pub(crate) struct Files {
     steps: File<&'static Counter>,
     #[pin]
     rate_changes: File<&'static Counter>,
+    #[pin]
+    early: File<&'static Sum>,
+    #[pin]
+    rearms: File<&'static Sum>,
+    #[pin]
+    rekeys: File<&'static Sum>,
+    #[pin]
+    ipis: File<&'static Sum>,
+    #[pin]
+    longest_hook_ns: File<&'static Sum>,
 }
 
 impl Files {
@@ -69,6 +95,11 @@ impl Files {
             created <- dir.read_only_file(c"created", &CREATED),
             steps <- dir.read_only_file(c"steps", &STEPS),
             rate_changes <- dir.read_only_file(c"rate_changes", &RATE_CHANGES),
+            early <- dir.read_only_file(c"early", &EARLY),
+            rearms <- dir.read_only_file(c"rearms", &REARMS),
+            rekeys <- dir.read_only_file(c"rekeys", &REKEYS),
+            ipis <- dir.read_only_file(c"ipis", &IPIS),
+            longest_hook_ns <- dir.read_only_file(c"longest_hook_ns", &LONGEST),
         })
     }
 }

@@ -18,7 +18,8 @@ use crate::{
     clock::NamespaceClock,
     limits,
     published::Published,
-    request::Request, //
+    request::Request,
+    timers::Timers, //
 };
 use core::{
     marker::PhantomData,
@@ -123,12 +124,14 @@ unsafe extern "C" fn create(
         // SAFETY: The page belongs to the clock, which outlives its data, and nobody else writes
         // to this part of it.
         let published = unsafe { Published::new(page) };
+        // SAFETY: The clock outlives its data.
+        let timers = unsafe { Timers::new(NonNull::new(clock).ok_or(EINVAL)?) };
         let data = if parent.is_null() {
-            KBox::pin_init(NamespaceClock::new(published), GFP_KERNEL_ACCOUNT)?
+            KBox::pin_init(NamespaceClock::new(published, timers), GFP_KERNEL_ACCOUNT)?
         } else {
             // SAFETY: The caller keeps `parent`, which is a clock, for the time of this call.
             let parent = unsafe { borrow(parent) };
-            let cloned = NamespaceClock::cloned(published, &parent);
+            let cloned = NamespaceClock::cloned(published, timers, &parent);
             KBox::pin_init(cloned, GFP_KERNEL_ACCOUNT)?
         };
         // SAFETY: `clock` is valid, and nobody else uses it yet.
@@ -229,9 +232,13 @@ unsafe extern "C" fn read(
 ) -> u64 {
     // SAFETY: By the safety requirements.
     let clock = unsafe { borrow(clock) };
-    clock
-        .read(clock_of(clkid), RefTime::from_ns(reference), sleep)
-        .as_ns()
+    let at = RefTime::from_ns(reference);
+    // Most timers are of this clock, and without offset and sleep there is less to do.
+    match clock_of(clkid) {
+        Clock::Monotonic => clock.read(Clock::Monotonic, at, 0),
+        other => clock.read(other, at, sleep),
+    }
+    .as_ns()
 }
 
 /// # Safety
@@ -246,14 +253,12 @@ unsafe extern "C" fn to_ref(
 ) -> u64 {
     // SAFETY: By the safety requirements.
     let clock = unsafe { borrow(clock) };
-    clock
-        .to_ref(
-            clock_of(clkid),
-            NsTime::from_ns(ns),
-            sleep,
-            RefTime::from_ns(from),
-        )
-        .as_ns()
+    let (time, from) = (NsTime::from_ns(ns), RefTime::from_ns(from));
+    match clock_of(clkid) {
+        Clock::Monotonic => clock.to_ref(Clock::Monotonic, time, 0, from),
+        other => clock.to_ref(other, time, sleep, from),
+    }
+    .as_ns()
 }
 
 /// The clock of a clock id. The kernel proper asks for these only.

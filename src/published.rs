@@ -106,17 +106,25 @@ struct SegmentWords {
 const OFFSETS: usize = bindings::CLOCK_TAI as usize + 1;
 
 impl SegmentWords {
-    #[inline]
-    fn load(&self) -> Segment {
+    /// The segment as far as `clock` needs it.
+    #[inline(always)]
+    fn load_for(&self, clock: Clock) -> Segment {
+        let line = match clock {
+            Clock::Raw => &self.raw,
+            Clock::Monotonic | Clock::Boottime | Clock::Realtime | Clock::Tai => &self.mono,
+        }
+        .load();
+        let offset = match clock {
+            Clock::Monotonic | Clock::Raw => 0,
+            Clock::Boottime => self.offset(bindings::CLOCK_BOOTTIME),
+            Clock::Realtime => self.offset(bindings::CLOCK_REALTIME),
+            Clock::Tai => self.offset(bindings::CLOCK_TAI),
+        };
         Segment::new(
-            RefTime::from_ns(self.anchor.load(Relaxed)),
-            self.mono.load(),
-            self.raw.load(),
-            Offsets::from_published(
-                self.offset(bindings::CLOCK_BOOTTIME),
-                self.offset(bindings::CLOCK_REALTIME),
-                self.offset(bindings::CLOCK_TAI),
-            ),
+            RefTime::from_published(self.anchor.load(Relaxed)),
+            line,
+            line,
+            Offsets::from_published(offset, offset, offset),
         )
     }
 
@@ -243,7 +251,7 @@ impl Published {
     /// The time of `clock`, see [`Timeline::read`].
     ///
     /// Any context but NMI.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read(&self, clock: Clock, at: RefTime, sleep: u64) -> NsTime {
         self.consistent(|[previous, current]| {
             let segment = if at.as_ns() >= current.anchor.load(Relaxed) {
@@ -251,7 +259,7 @@ impl Published {
             } else {
                 previous
             };
-            segment.load().read(clock, at, sleep)
+            segment.load_for(clock).read(clock, at, sleep)
         })
     }
 
@@ -259,16 +267,26 @@ impl Published {
     /// [`Timeline::to_ref_from`].
     ///
     /// Any context but NMI.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn to_ref(&self, clock: Clock, time: NsTime, sleep: u64, from: RefTime) -> RefTime {
+        if time == NsTime::MAX {
+            return RefTime::MAX;
+        }
         self.consistent(|[previous, current]| {
-            let timeline = Timeline::from_published(previous.load(), current.load());
-            timeline.to_ref_from(clock, time, sleep, from)
+            let current = current.load_for(clock);
+            let at = current.to_ref(clock, time, sleep);
+            // Nearly always the last change is over and done with. Nor does the segment before it
+            // matter to a clock that did not step if it reads the time after the change.
+            if from >= current.anchor() || (at > current.anchor() && !clock.steps()) {
+                return at.max(from);
+            }
+            Timeline::from_published(previous.load_for(clock), current)
+                .to_ref_from(clock, time, sleep, from)
         })
     }
 
     /// What `read` makes of one version of the segments.
-    #[inline]
+    #[inline(always)]
     fn consistent<T>(&self, read: impl Fn(&[SegmentWords; 2]) -> T) -> T {
         let Page { seq, segment, .. } = self.page();
         loop {

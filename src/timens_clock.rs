@@ -22,10 +22,10 @@
 //! # Layers
 //!
 //! ```text
-//!  kernel proper    namespace_clock.c, vDSO, posix-timers, procfs
+//!  kernel proper    namespace_clock.c, hrtimer, vDSO, posix-timers, procfs
 //!  ---------------------------------------------------------------
-//!  boundary         ops         published      host       raw_lock     (unsafe)
-//!  namespaces       clock       limits         counters
+//!  boundary         ops    published   timers   host      raw_lock     (unsafe)
+//!  namespaces       clock  limits      slowdowns          counters
 //!  no kernel        request     arith
 //! ```
 //!
@@ -41,6 +41,8 @@ mod ops;
 mod published;
 mod raw_lock;
 pub mod request;
+mod slowdowns;
+mod timers;
 
 use kernel::{
     debugfs::Dir,

@@ -44,8 +44,8 @@ impl Line {
     pub fn from_words(lo: u64, hi: u64, rate: u64, reciprocal: u64) -> Self {
         // INVARIANT: The words are those of a line.
         Self {
-            anchor: FixedNs::from_units((u128::from(hi) << 64) | u128::from(lo)),
-            rate: Rate::from_units(rate).unwrap_or(Rate::MAX),
+            anchor: FixedNs::from_published((u128::from(hi) << 64) | u128::from(lo)),
+            rate: Rate::from_published(rate),
             reciprocal: Reciprocal::from_word(reciprocal),
         }
     }

@@ -43,6 +43,13 @@ impl Rate {
         Ok(Self(units))
     }
 
+    /// The rate that was published as these units.
+    #[inline]
+    pub fn from_published(units: u64) -> Self {
+        // INVARIANT: The units are those of a rate.
+        Self(units)
+    }
+
     /// The rate of `secs` + `nsecs` * 10^-9 seconds a second, to the nearest 2^-56.
     pub fn from_parts(secs: i64, nsecs: i64) -> Result<Self, Error> {
         let nsecs = match u64::try_from(nsecs) {

@@ -29,6 +29,15 @@ pub enum Clock {
 }
 
 impl Clock {
+    /// Whether the clock can be set, and so go back.
+    #[inline]
+    pub fn steps(self) -> bool {
+        match self {
+            Self::Monotonic | Self::Raw | Self::Boottime => false,
+            Self::Realtime | Self::Tai => true,
+        }
+    }
+
     /// Whether the clock goes on while the host sleeps.
     #[inline]
     pub fn counts_sleep(self) -> bool {

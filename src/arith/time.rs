@@ -70,6 +70,13 @@ impl RefTime {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// The reference time that was published as this number.
+    #[inline]
+    pub fn from_published(ns: u64) -> Self {
+        // INVARIANT: The number is that of a reference time.
+        Self(ns)
+    }
+
     /// The reference time `delta` ns later, [`RefTime::MAX`] if there is none.
     #[inline]
     pub fn saturating_add(self, delta: u64) -> Self {
@@ -146,6 +153,13 @@ impl FixedNs {
     pub fn from_units(units: u128) -> Self {
         // INVARIANT: The whole part of `MAX` is 2^63 - 1.
         Self(units.min(Self::MAX.0))
+    }
+
+    /// The reading that was published as these units.
+    #[inline]
+    pub fn from_published(units: u128) -> Self {
+        // INVARIANT: The units are those of a reading.
+        Self(units)
     }
 
     /// The reading in units of 2^-56 ns.

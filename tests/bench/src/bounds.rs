@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is compared with what, and the bounds.
+//! Clock reads: what is compared with what, and the bounds.
 
 use std::{fs, path::Path};
 
 use crate::{
     context::Context::{Beside, Host, Own, Plain},
     figures::{Figures, Kind, CLOCKS},
+    row::{row, Row, ROUNDING},
     Error,
 };
-
-/// Figures that are whole numbers, as computed from counts.
-const ROUNDING: f64 = 0.01;
 
 /// What a plain time namespace may cost more than mainline's, instructions.
 const PLAIN_MORE: f64 = 2.0;
@@ -23,34 +21,12 @@ const SYSCALL_MORE: f64 = 3.0;
 const OWN_INSTRUCTIONS: f64 = 1.4;
 const OWN_TIME: f64 = 1.1;
 
-/// A figure, and what it is compared with.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Row {
-    /// The group that it is in.
-    pub(crate) group: &'static str,
-    /// What is read.
-    pub(crate) name: String,
-    /// The figure.
-    pub(crate) figure: f64,
-    /// What it is compared with.
-    pub(crate) base: f64,
-    /// The most that it may be, if there is a bound.
-    pub(crate) bound: Option<f64>,
-}
-
-impl Row {
-    /// Whether it is within its bound.
-    pub(crate) fn holds(&self) -> bool {
-        // Written so that a figure that is not a number does not hold.
-        self.bound
-            .is_none_or(|bound| self.figure <= bound + ROUNDING)
-    }
-}
-
-/// All rows, from what the kernels have counted and what was measured on the bare processor.
-pub(crate) fn rows(directory: &Path) -> Result<Vec<Row>, Error> {
-    let mainline = Figures::read(directory, "mainline")?;
-    let patched = Figures::read(directory, "patched")?;
+/// The vDSO's rows, from what the kernels have counted and what was measured on the bare processor.
+pub(crate) fn vdso(
+    directory: &Path,
+    mainline: &Figures,
+    patched: &Figures,
+) -> Result<Vec<Row>, Error> {
     let mut rows = Vec::new();
 
     for name in functions() {
@@ -79,7 +55,7 @@ pub(crate) fn rows(directory: &Path) -> Result<Vec<Row>, Error> {
     for name in functions() {
         let base = patched.get(Plain, Kind::Vdso, name)?;
         let figure = patched.get(Own, Kind::Vdso, name)?;
-        let bound = reads_counter(name).then_some(OWN_INSTRUCTIONS * base);
+        let bound = is_clock(name).then_some(OWN_INSTRUCTIONS * base);
         rows.push(row(
             "vDSO with an own clock / plain",
             name,
@@ -98,6 +74,14 @@ pub(crate) fn rows(directory: &Path) -> Result<Vec<Row>, Error> {
             Some(0.0),
         ));
     }
+    rows.extend(native(&fs::read_to_string(directory.join("native"))?)?);
+    Ok(rows)
+}
+
+/// The rows of the system call.
+pub(crate) fn syscalls(mainline: &Figures, patched: &Figures) -> Result<Vec<Row>, Error> {
+    let mut rows = Vec::new();
+
     for (name, _) in CLOCKS {
         let base = mainline.get(Host, Kind::Syscall, name)?;
         let figure = patched.get(Host, Kind::Syscall, name)?;
@@ -121,22 +105,27 @@ pub(crate) fn rows(directory: &Path) -> Result<Vec<Row>, Error> {
             None,
         ));
     }
-    rows.extend(native(&fs::read_to_string(directory.join("native"))?)?);
     Ok(rows)
 }
 
 /// The vDSO's functions that read a clock.
-pub(crate) fn functions() -> impl Iterator<Item = &'static str> {
+fn functions() -> impl Iterator<Item = &'static str> {
     CLOCKS
         .iter()
         .map(|&(name, _)| name)
         .chain(["gettimeofday", "time"])
 }
 
-/// Whether `clock_gettime()` reads the counter for that clock. The others are so cheap that the
-/// multiplication and the division of an own clock alone are more than the bound.
+/// Whether it is a clock of `clock_gettime()`. The other functions are reported: time() copies one
+/// number in a plain namespace.
+fn is_clock(name: &str) -> bool {
+    CLOCKS.iter().any(|&(clock, _)| clock == name)
+}
+
+/// Whether `clock_gettime()` reads the counter for that clock. The others take 3 ns in a plain
+/// namespace, which is no more than a multiplication and a division by a constant.
 fn reads_counter(name: &str) -> bool {
-    !name.ends_with("COARSE") && CLOCKS.iter().any(|&(clock, _)| clock == name)
+    is_clock(name) && !name.ends_with("COARSE")
 }
 
 /// What `vdso-time` prints: clock id, ns in a plain namespace and with an own clock.
@@ -164,28 +153,9 @@ fn native(text: &str) -> Result<Vec<Row>, Error> {
         .collect()
 }
 
-fn row(group: &'static str, name: &str, figure: f64, base: f64, bound: Option<f64>) -> Row {
-    Row {
-        group,
-        name: name.into(),
-        figure,
-        base,
-        bound,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bounds() {
-        let holds = |figure, bound| row("", "", figure, 0.0, bound).holds();
-        assert!(holds(64.0, Some(64.0)));
-        assert!(!holds(65.0, Some(64.0)));
-        assert!(!holds(f64::NAN, Some(64.0)));
-        assert!(holds(65.0, None));
-    }
 
     #[test]
     fn native_rows() {

@@ -48,6 +48,7 @@ VALUE(mode_timens, VDSO_CLOCKMODE_TIMENS);
 ARRAY(clock_data, vdso_time_data, clock_data);
 FIELD(tz_minuteswest, vdso_time_data, tz_minuteswest);
 FIELD(tz_dsttime, vdso_time_data, tz_dsttime);
+FIELD(host_sleep, vdso_time_data, host_sleep);
 FIELD(timens_clock, vdso_time_data, timens_clock);
 
 FIELD(seq, vdso_clock, seq);

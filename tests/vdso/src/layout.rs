@@ -70,7 +70,7 @@ layout! {
         bases cs_hres_coarse cs_raw mode_none mode_tsc mode_timens
         alternative_size feature_rdtscp;
     fields:
-        clock_data tz_minuteswest tz_dsttime timens_clock
+        clock_data tz_minuteswest tz_dsttime host_sleep timens_clock
         seq clock_mode cycle_last max_cycles mask mult shift basetime base_sec base_nsec
         offset offset_sec offset_nsec
         own_seq segment segment_ref segment_mono segment_raw segment_offset

@@ -117,6 +117,11 @@ impl<'a> Page<'a> {
         );
     }
 
+    /// Sets how long the host has slept, ns.
+    pub fn set_sleep(&mut self, sleep: u64) {
+        self.put(self.layout.host_sleep, sleep);
+    }
+
     /// Sets the timezone.
     pub fn set_timezone(&mut self, minuteswest: u32, dsttime: u32) {
         self.put(self.layout.tz_minuteswest, minuteswest.into());

@@ -101,6 +101,43 @@ pub fn around_full_seconds() -> impl Iterator<Item = Vector> {
     })
 }
 
+/// Readings around the end of all times, of clocks that get there before MONOTONIC.
+pub fn around_the_end() -> impl Iterator<Item = Vector> {
+    const END: u64 = i64::MAX as u64;
+    const ANCHOR: u64 = 1_000_000_000_000_000_000;
+    const REFERENCE: u64 = 5_500_000_000;
+    const OFFSET: u64 = 8_200_000_000_000_000_000;
+    const UNTIL_END: u64 = END - OFFSET - ANCHOR;
+
+    let line = Line {
+        anchor: u128::from(ANCHOR) << 56,
+        rate: 1 << 56,
+        reciprocal: 0,
+    };
+    let mut offset = vec![0; TAI + 1];
+    let ahead = [REALTIME, REALTIME_COARSE, BOOTTIME, TAI];
+    for clock in ahead {
+        offset[clock] = OFFSET as i64;
+    }
+    let segment = Segment {
+        reference: REFERENCE,
+        mono: line,
+        raw: line,
+        offset,
+    };
+    ahead.into_iter().flat_map(move |clock_id| {
+        let segment = segment.clone();
+        (UNTIL_END - 2..=UNTIL_END + 2).map(move |until| Vector {
+            clock_id,
+            reference: REFERENCE + until,
+            sleep: 0,
+            previous: segment.clone(),
+            current: segment.clone(),
+            reading: END.min(ANCHOR + OFFSET + until),
+        })
+    })
+}
+
 impl FromStr for Vector {
     type Err = Error;
 

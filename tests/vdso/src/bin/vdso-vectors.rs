@@ -2,9 +2,9 @@
 
 //! Usage: vdso-vectors IMAGE LAYOUT
 //!
-//! Feeds the test vectors of standard input to the vDSO image, and some more around full seconds: it
-//! has to return what they say, to the nanosecond. The host's page multiplies the counter by 0, so that the host's clocks
-//! read what the vector wants them to.
+//! Feeds the test vectors of standard input to the vDSO image, and some more around full seconds and
+//! around the end of all times: it has to return what they say, to the nanosecond. The host's page
+//! multiplies the counter by 0, so that the host's clocks read what the vector wants them to.
 
 use std::{
     collections::BTreeSet,
@@ -19,8 +19,8 @@ use timens_vdso_tests::{
     layout::Layout,
     page::{BaseTime, Counter, Page},
     vector::{
-        around_full_seconds, Vector, BOOTTIME, CLOCKS, MONOTONIC, MONOTONIC_COARSE, NSEC_PER_SEC,
-        REALTIME, REALTIME_COARSE, TAI,
+        around_full_seconds, around_the_end, Vector, BOOTTIME, CLOCKS, MONOTONIC, MONOTONIC_COARSE,
+        NSEC_PER_SEC, REALTIME, REALTIME_COARSE, TAI,
     },
     Error,
 };
@@ -70,7 +70,7 @@ fn run() -> Result<ExitCode, Error> {
         clocks.insert(vector.clock_id);
         vectors += 1;
     }
-    for vector in around_full_seconds() {
+    for vector in around_full_seconds().chain(around_the_end()) {
         check.vector(vectors, &vector);
         vectors += 1;
     }
@@ -154,14 +154,14 @@ fn pages<'a>(layout: &'a Layout, index: u64, vector: &Vector) -> (Page<'a>, Page
         nsec: ((ns % NSEC_PER_SEC) << shift) + fraction,
     };
     // A coarse clock is what the fine one was at the last tick.
-    let (fine, coarse) = match vector.clock_id {
-        REALTIME_COARSE | MONOTONIC_COARSE => {
-            (vector.reference + index % 4_000_000, vector.reference)
-        }
-        _ => (
+    let is_coarse = [REALTIME_COARSE, MONOTONIC_COARSE].contains(&vector.clock_id);
+    let (fine, coarse) = if is_coarse {
+        (vector.reference + index % 4_000_000, vector.reference)
+    } else {
+        (
             vector.reference,
             vector.reference.saturating_sub(1 + index % 4_000_000),
-        ),
+        )
     };
 
     let mut host = Page::host(
@@ -174,11 +174,11 @@ fn pages<'a>(layout: &'a Layout, index: u64, vector: &Vector) -> (Page<'a>, Page
     );
     let source = layout.cs_hres_coarse;
     let elsewhere = shifted(fine ^ (1 << 50));
-    for clock_id in [REALTIME, REALTIME_COARSE, TAI] {
+    for clock_id in [REALTIME, REALTIME_COARSE, BOOTTIME, TAI] {
         host.set_base(source, clock_id, elsewhere);
     }
     host.set_base(source, MONOTONIC, shifted(fine));
-    host.set_base(source, BOOTTIME, shifted(fine + vector.sleep));
+    host.set_sleep(vector.sleep);
     host.set_base(
         source,
         MONOTONIC_COARSE,
@@ -188,6 +188,10 @@ fn pages<'a>(layout: &'a Layout, index: u64, vector: &Vector) -> (Page<'a>, Page
         },
     );
     host.disable(layout.cs_raw);
+    // These do not need a counter.
+    if is_coarse && index % 2 == 0 {
+        host.disable(source);
+    }
     host.set_timezone(ZONE.minuteswest as u32, ZONE.dsttime as u32);
 
     let mut namespace = Page::namespace(layout);
