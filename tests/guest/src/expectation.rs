@@ -133,6 +133,17 @@ impl Expectation {
         self.bases = *bases;
     }
 
+    /// Notes that the host has slept: what counts sleep is ahead by that, whatever the rate.
+    pub(crate) fn sleep(&mut self, at: Span, sleep: Span) {
+        for line in [&mut self.boottime, &mut self.realtime] {
+            line.base = line.base + sleep.scaled(1 << FRAC_BITS);
+        }
+        for base in [&mut self.bases.boottime, &mut self.bases.realtime] {
+            *base = *base + sleep;
+        }
+        self.changed = at;
+    }
+
     /// What `clock` reads at the reference `at`, which is not before the last change.
     pub(crate) fn read(&self, clock: Clock, at: Span) -> Span {
         match clock.fine() {
@@ -215,6 +226,16 @@ mod tests {
         assert!(expected.read(Clock::Monotonic, at(200)).contains(400));
         assert!(expected.read(Clock::Monotonic, at(200)).contains(380));
         assert!(expected.read(Clock::Monotonic, at(200)).width() <= 22);
+    }
+
+    #[test]
+    fn sleep_is_not_scaled() {
+        let mut expected = Expectation::start(&BASES, at(100), &Lines::new().rate(2, 0));
+        expected.sleep(at(110), at(1000));
+        assert!(expected.read(Clock::Monotonic, at(110)).contains(120));
+        assert!(expected.read(Clock::Boottime, at(110)).contains(1190));
+        assert!(expected.read(Clock::Tai, at(110)).contains(2057));
+        assert!(expected.offset(Clock::Realtime, at(110)).contains(10));
     }
 
     #[test]

@@ -27,6 +27,16 @@
 //! lie between what the clock would be at these two moments ([`span::Span`],
 //! [`expectation::Expectation`]). Time limits are for what hangs, never for what is slow.
 //!
+//! How late a timer is can only be said where time passes by instructions. So the table of all calls
+//! that wait (`tests/timers/table.rs`) has a run of its own, and the torture has options:
+//!
+//! ```text
+//! scripts/vm --warp --cpus 2 -- target/release/guest-tests --exact --limit 1000 \
+//!     --filter timers::table --filter timers::long [--row NAME]...
+//! scripts/vm --cpus 8 -- target/release/guest-tests --filter timers::torture \
+//!     --expiries 1000000 --seed 1 --limit 3000
+//! ```
+//!
 //! See a new test fail: break what it tests, in the kernel, the module or the test's own
 //! expectation.
 
@@ -47,6 +57,7 @@ mod span;
 mod sys;
 mod task;
 mod tests;
+mod timers;
 mod tracked;
 mod vdso;
 
@@ -72,9 +83,27 @@ struct Options {
     /// The module's file, for the tests that remove and load it
     #[arg(long, value_name = "FILE", env = "TIMENS_MODULE")]
     module: Option<PathBuf>,
+    /// Instead of the other tests: put the machine to sleep. Afterwards most of its devices are gone
+    #[arg(long)]
+    suspend: bool,
     /// Instead of the tests: measure how much memory N namespaces take
     #[arg(long, value_name = "N")]
     many: Option<usize>,
+    /// Time passes by instructions, as in `scripts/vm --warp`: compare how late timers are
+    #[arg(long)]
+    exact: bool,
+    /// In tests of all calls that wait, only those with this in their name
+    #[arg(long, value_name = "NAME")]
+    row: Vec<String>,
+    /// How many timers expire in the tests that count them
+    #[arg(long, value_name = "N")]
+    expiries: Option<usize>,
+    /// For how many seconds of the host's clock a test may go on
+    #[arg(long, value_name = "S")]
+    limit: Option<u32>,
+    /// What random operations depend on
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
     /// Print the names of the tests
     #[arg(long)]
     list: bool,
@@ -89,6 +118,7 @@ impl Options {
         let named = |filter: &String| name.contains(filter.as_str());
         (self.filter.is_empty() || self.filter.iter().any(named))
             && (test.mainline || !self.mainline)
+            && name.starts_with("suspend::") == self.suspend
     }
 }
 
@@ -97,6 +127,11 @@ fn main() -> ExitCode {
     let setting = Setting {
         debug: options.debug_kernel || Path::new("/proc/lockdep").exists(),
         module: options.module.clone(),
+        exact: options.exact,
+        rows: options.row.clone(),
+        count: options.expiries,
+        seed: options.seed,
+        limit: options.limit,
     };
     let selected = || tests::all().filter(|test| options.selects(test));
     let result = if options.print_clocks {

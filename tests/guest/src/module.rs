@@ -26,6 +26,10 @@ pub(crate) enum Counter {
     Steps,
     /// Changes of a rate.
     RateChanges,
+    /// Interrupts that found the first timer of a queue not due yet.
+    Early,
+    /// Interrupts by which one CPU told another that a timer is due earlier.
+    Ipis,
 }
 
 impl Counter {
@@ -36,6 +40,8 @@ impl Counter {
             Self::Created => "created",
             Self::Steps => "steps",
             Self::RateChanges => "rate_changes",
+            Self::Early => "early",
+            Self::Ipis => "ipis",
         };
         let path = directory().join(name);
         let text = fs::read_to_string(&path).context(path.display())?;

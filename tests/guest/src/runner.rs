@@ -22,9 +22,24 @@ pub(crate) struct Setting {
     pub(crate) debug: bool,
     /// The file of the module.
     pub(crate) module: Option<PathBuf>,
+    /// Whether time passes by instructions, so that durations can be compared.
+    pub(crate) exact: bool,
+    /// Which calls that wait are asked for, by parts of their names: all if there are none.
+    pub(crate) rows: Vec<String>,
+    /// How many timers have to expire where that is counted, if it was said.
+    pub(crate) count: Option<usize>,
+    /// Where random operations start.
+    pub(crate) seed: u64,
+    /// For how many seconds a test may go on, if it was said.
+    pub(crate) limit: Option<u32>,
 }
 
 impl Setting {
+    /// How many timers have to expire, if it was not said: by kernel.
+    pub(crate) fn expiries(&self, production: usize, debug: usize) -> usize {
+        self.count.unwrap_or(self.by_kernel(production, debug))
+    }
+
     /// `production` or `debug`, by kernel.
     pub(crate) fn by_kernel<T>(&self, production: T, debug: T) -> T {
         if self.debug {
@@ -133,7 +148,7 @@ impl std::fmt::Display for Tally {
 /// Runs tests one after the other and prints a line for each.
 pub(crate) fn run<'a>(tests: impl Iterator<Item = &'a Test>, setting: &Setting) -> Outcome<Tally> {
     // Of reference time, which passes slowly if the machine is: far more than any test takes.
-    let limit = setting.by_kernel(180_000_000_000, 600_000_000_000);
+    let limit = setting.limit.map_or(setting.by_kernel(180, 600), Ns::from) * 1_000_000_000;
     let cpus = sched_getaffinity(None).context("sched_getaffinity")?;
     // Where the test is that wants all others out of its way: see tests/reload.rs.
     pin_to(0)?;

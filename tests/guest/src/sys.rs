@@ -6,6 +6,7 @@
 
 use std::ffi::{c_int, c_long, c_void};
 use std::mem::{size_of, MaybeUninit};
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::ptr;
 
 use rustix::io::Errno;
@@ -209,8 +210,26 @@ pub(crate) fn call_by_timer(interval_us: i64, handler: extern "C" fn(c_int)) -> 
     Ok(())
 }
 
+/// Has a signal end system calls that wait, and do nothing else.
+pub(crate) fn interrupt_by(signal: c_int) -> Result<(), Errno> {
+    extern "C" fn ignore(_: c_int) {}
+
+    // SAFETY: 0 is a valid content of the structure.
+    let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
+    action.sa_sigaction = ignore as *const () as usize;
+    // SAFETY: `action` is valid, and the handler is fit for signal context.
+    result(unsafe { libc::sigaction(signal, &action, ptr::null_mut()) }.into())?;
+    Ok(())
+}
+
 /// The address of the vDSO's image in this process.
 pub(crate) fn vdso_address() -> usize {
     // SAFETY: only returns a number.
     (unsafe { libc::getauxval(libc::AT_SYSINFO_EHDR) }) as usize
+}
+
+/// A descriptor that a system call has just returned.
+pub(crate) fn own_descriptor(fd: c_int) -> OwnedFd {
+    // SAFETY: it is new, so that nothing else closes it.
+    unsafe { OwnedFd::from_raw_fd(fd) }
 }

@@ -19,6 +19,8 @@ pub(crate) mod plain;
 pub(crate) mod processes;
 pub(crate) mod reload;
 pub(crate) mod sleeping;
+pub(crate) mod suspend;
+pub(crate) mod timers;
 pub(crate) mod unprivileged;
 pub(crate) mod uptime;
 
@@ -46,7 +48,9 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Test> {
         many::TESTS,
         fuzz::TESTS,
         reload::TESTS,
+        suspend::TESTS,
     ]
     .into_iter()
+    .chain(timers::TESTS)
     .flatten()
 }

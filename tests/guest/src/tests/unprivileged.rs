@@ -27,7 +27,7 @@ const NOBODY: u32 = 65_534;
 const FILES: [ProcFile; 2] = [ProcFile::Offsets, ProcFile::Clock];
 
 /// Makes this process one of an ordinary user.
-fn become_nobody() -> Outcome {
+pub(crate) fn become_nobody() -> Outcome {
     let (uid, gid) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
     set_thread_groups(&[]).context("setgroups")?;
     set_thread_res_gid(gid, gid, gid).context("setresgid")?;
@@ -37,7 +37,7 @@ fn become_nobody() -> Outcome {
 }
 
 /// A new user namespace, in which this process has all capabilities.
-fn unshare_user() -> Outcome {
+pub(crate) fn unshare_user() -> Outcome {
     sys::unshare(UnshareFlags::NEWUSER).context("unshare of an ordinary user")?;
     for (file, text) in [
         ("setgroups", "deny".into()),

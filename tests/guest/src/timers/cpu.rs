@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! CPUs that go offline and come back.
+
+use std::fs;
+
+use crate::failure::{fail, Context, Outcome};
+use crate::host;
+
+fn set(cpu: usize, online: bool) -> Outcome {
+    let path = format!("/sys/devices/system/cpu/cpu{cpu}/online");
+    // For as long as something else holds it.
+    for _ in 0..100 {
+        match fs::write(&path, if online { "1" } else { "0" }) {
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => host::pass(10_000_000)?,
+            other => return other.context(path),
+        }
+    }
+    fail!("CPU {cpu} is busy all the time");
+}
+
+/// A CPU that is offline until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Offline(usize);
+
+impl Offline {
+    /// Takes it offline.
+    pub(crate) fn new(cpu: usize) -> Outcome<Self> {
+        set(cpu, false)?;
+        Ok(Self(cpu))
+    }
+
+    /// Brings it back.
+    pub(crate) fn end(self) -> Outcome {
+        let cpu = self.0;
+        std::mem::forget(self);
+        set(cpu, true)
+    }
+}
+
+impl Drop for Offline {
+    fn drop(&mut self) {
+        // The test has failed already. Others can do without the CPU if need be.
+        let _ = set(self.0, true);
+    }
+}
