@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where clocks are read.
+//! Where is counted.
 
 use std::{
     env,
@@ -10,9 +10,9 @@ use std::{
     str::FromStr,
 };
 
-use crate::{count, cpu, Error};
+use crate::{cpu, part::Part, Error};
 
-/// Where clocks are read.
+/// Where is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Context {
     /// The initial time namespace.
@@ -23,9 +23,19 @@ pub(crate) enum Context {
     Own,
     /// The initial time namespace, while there is an own clock elsewhere.
     Beside,
+    /// The initial time namespace, while there are many of them with timers, which the
+    /// measurement makes itself.
+    Crowd,
 }
 
-const ALL: [Context; 4] = [Context::Host, Context::Plain, Context::Own, Context::Beside];
+/// All of them. Those without any own clock come first: later kernels remember that there was one.
+pub(crate) const CONTEXTS: [Context; 5] = [
+    Context::Host,
+    Context::Plain,
+    Context::Own,
+    Context::Beside,
+    Context::Crowd,
+];
 
 impl Context {
     /// What is written to `timens_offsets`.
@@ -34,36 +44,36 @@ impl Context {
     /// one more round at some times than at others.
     fn offsets(self) -> &'static str {
         match self {
-            Self::Host => "",
+            Self::Host | Self::Crowd => "",
             Self::Plain => "monotonic 1000 0\nboottime 1000 0\n",
             Self::Own | Self::Beside => "realtime 100000000 0\nrate 1 50000\n",
         }
     }
 
     /// Starts this program again, with the argument `what`.
-    pub(crate) fn run(self, what: &str) -> Result<(), Error> {
+    pub(crate) fn run(self, what: &str, part: Part) -> Result<(), Error> {
         let status = Command::new(env::current_exe()?)
-            .args([what, &self.to_string()])
+            .args([what, &self.to_string(), &part.to_string()])
             .status()?;
         if !status.success() {
-            return Err(format!("counting in {self} failed: {status}").into());
+            return Err(format!("counting {part} in {self} failed: {status}").into());
         }
         Ok(())
     }
 
-    /// Counts in this context.
-    pub(crate) fn enter(self) -> Result<(), Error> {
-        if self != Self::Host {
+    /// Counts a part in this context.
+    pub(crate) fn enter(self, part: Part) -> Result<(), Error> {
+        if !self.offsets().is_empty() {
             cpu::unshare_time()?;
             fs::write("/proc/self/timens_offsets", self.offsets())
                 .map_err(|error| format!("making the {self} namespace: {error}"))?;
         }
         if self != Self::Beside {
-            return self.run("measure");
+            return self.run("measure", part);
         }
         // Who makes a namespace is not in it. Somebody has to be, for its clock to run.
         let mut inside = Command::new("cat").stdin(Stdio::piped()).spawn()?;
-        let measured = count::measure(self);
+        let measured = part.measure(self);
         drop(inside.stdin.take());
         inside.wait()?;
         measured
@@ -80,7 +90,7 @@ impl Context {
             .any(|line| line.split_whitespace().eq(["state", "running"]));
         // Of the namespace that this process has made, not the one it is in.
         let (host, own) = match self {
-            Self::Host => (true, false),
+            Self::Host | Self::Crowd => (true, false),
             Self::Plain => (false, false),
             Self::Own => (false, true),
             Self::Beside => (true, true),
@@ -100,6 +110,7 @@ impl Display for Context {
             Self::Plain => "plain",
             Self::Own => "own",
             Self::Beside => "beside",
+            Self::Crowd => "crowd",
         })
     }
 }
@@ -108,7 +119,8 @@ impl FromStr for Context {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self, Error> {
-        ALL.into_iter()
+        CONTEXTS
+            .into_iter()
             .find(|context| context.to_string() == name)
             .ok_or_else(|| format!("no context '{name}'").into())
     }

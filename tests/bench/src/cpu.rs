@@ -146,7 +146,7 @@ impl Vdso {
 }
 
 /// The processor's time stamp counter.
-fn counter() -> u64 {
+pub(crate) fn counter() -> u64 {
     // SAFETY: Every x86-64 processor has it.
     unsafe { _rdtsc() }
 }

@@ -32,7 +32,28 @@ pub(crate) enum Kind {
     Syscall,
     /// System calls that vDSO functions made.
     Trapped,
+    /// Instructions of what has to do with a timer.
+    Timer,
+    /// Bytes of a structure.
+    Size,
+    /// Instructions of a step, with so many timers that do not become due.
+    Step,
+    /// Instructions of a timer's interrupt, among so many own clocks.
+    Interrupt,
+    /// Instructions of so many timers that become due together.
+    Due,
 }
+
+const KINDS: [Kind; 8] = [
+    Kind::Vdso,
+    Kind::Syscall,
+    Kind::Trapped,
+    Kind::Timer,
+    Kind::Size,
+    Kind::Step,
+    Kind::Interrupt,
+    Kind::Due,
+];
 
 impl Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -40,6 +61,11 @@ impl Display for Kind {
             Self::Vdso => "vdso",
             Self::Syscall => "syscall",
             Self::Trapped => "trapped",
+            Self::Timer => "timer",
+            Self::Size => "size",
+            Self::Step => "step",
+            Self::Interrupt => "interrupt",
+            Self::Due => "due",
         })
     }
 }
@@ -48,7 +74,7 @@ impl FromStr for Kind {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self, Error> {
-        [Self::Vdso, Self::Syscall, Self::Trapped]
+        KINDS
             .into_iter()
             .find(|kind| kind.to_string() == name)
             .ok_or_else(|| format!("no kind '{name}'").into())
@@ -62,6 +88,20 @@ pub(crate) struct Figure {
     pub(crate) kind: Kind,
     pub(crate) name: String,
     pub(crate) value: f64,
+}
+
+impl Figure {
+    /// Prints a figure.
+    pub(crate) fn print(context: Context, kind: Kind, name: impl ToString, value: f64) {
+        let name = name.to_string();
+        let figure = Self {
+            context,
+            kind,
+            name,
+            value,
+        };
+        println!("{figure}");
+    }
 }
 
 impl Display for Figure {
@@ -109,6 +149,14 @@ impl Figures {
         Ok(figures)
     }
 
+    /// Reads those of one boot.
+    #[cfg(test)]
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        let mut figures = Self::default();
+        figures.add(text)?;
+        Ok(figures)
+    }
+
     fn add(&mut self, text: &str) -> Result<(), Error> {
         for line in text.lines() {
             let figure: Figure = line.parse()?;
@@ -117,16 +165,22 @@ impl Figures {
             *least = match figure.kind {
                 // One too many in one boot is one too many.
                 Kind::Trapped => least.max(figure.value),
-                Kind::Vdso | Kind::Syscall => least.min(figure.value),
+                _ => least.min(figure.value),
             };
         }
         Ok(())
     }
 
     /// A figure.
-    pub(crate) fn get(&self, context: Context, kind: Kind, name: &str) -> Result<f64, Error> {
+    pub(crate) fn get(
+        &self,
+        context: Context,
+        kind: Kind,
+        name: impl ToString,
+    ) -> Result<f64, Error> {
+        let name = name.to_string();
         self.0
-            .get(&(context, kind, name.into()))
+            .get(&(context, kind, name.clone()))
             .copied()
             .ok_or_else(|| format!("nothing was counted for {context} {kind} {name}").into())
     }

@@ -1,29 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Counts the instructions of clock reads, and compares two kernels by them.
+//! Counts the instructions of clock reads and timers, and compares two kernels by them.
 //!
 //! ```text
-//! timens-bench count CONTEXT...   in a virtual machine whose clock counts instructions
-//! timens-bench report DIRECTORY   on what several of them have counted
+//! timens-bench count mainline|patched PART...   in a virtual machine whose clock counts instructions
+//! timens-bench report DIRECTORY PART...         on what several of them have counted
 //! ```
 //!
-//! A context is where the clocks are read: `host`, `plain` (a time namespace with offsets), `own`
-//! (one with a clock of its own) or `beside` (the host while there is an own clock). Counting starts this program again for each of them,
-//! because a process enters a time namespace when it executes a program.
+//! A [`Part`] is what is counted, a [`Context`] where. Counting starts this program again for
+//! each pair of them, because a process enters a time namespace when it executes a program.
 
 mod bounds;
+#[expect(unsafe_code, reason = "calls the kernel directly")]
+mod call;
 mod context;
 mod count;
 #[expect(unsafe_code, reason = "calls the vDSO, and the kernel directly")]
 mod cpu;
+mod crowd;
 mod figures;
+mod interrupt;
+mod loops;
+mod part;
 mod plot;
 mod report;
+mod row;
+mod scale;
+mod scale_bounds;
+#[expect(unsafe_code, reason = "shares memory with another process")]
+mod spinner;
 mod table;
+mod timer;
+mod timer_bounds;
+mod timers;
 
-use std::{env, process::ExitCode};
+use std::{env, process::ExitCode, str::FromStr};
 
-use context::Context;
+use context::{Context, CONTEXTS};
+use part::{Kernel, Part};
 
 /// What goes wrong, for a person to read.
 type Error = Box<dyn std::error::Error>;
@@ -42,15 +56,33 @@ fn run() -> Result<ExitCode, Error> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
-        ["count", contexts @ ..] if !contexts.is_empty() => {
-            for context in contexts {
-                context.parse::<Context>()?.run("enter")?;
+        ["count", kernel, parts @ ..] if !parts.is_empty() => {
+            let kernel: Kernel = kernel.parse()?;
+            let parts = all::<Part>(parts)?;
+            for context in CONTEXTS {
+                for part in &parts {
+                    if part.contexts(kernel).contains(&context) {
+                        context.run("enter", *part)?;
+                    }
+                }
             }
         }
-        ["enter", context] => context.parse::<Context>()?.enter()?,
-        ["measure", context] => count::measure(context.parse()?)?,
-        ["report", directory] => return report::report(directory.as_ref()),
-        _ => return Err("usage: timens-bench count CONTEXT... | report DIRECTORY".into()),
+        ["enter", context, part] => context.parse::<Context>()?.enter(part.parse()?)?,
+        ["measure", context, part] => {
+            part.parse::<Part>()?.measure(context.parse()?)?;
+        }
+        ["report", directory, parts @ ..] if !parts.is_empty() => {
+            return report::report(directory.as_ref(), &all(parts)?);
+        }
+        _ => {
+            return Err("usage: timens-bench count mainline|patched PART... \
+                        | report DIRECTORY PART..."
+                .into())
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn all<T: FromStr>(names: &[&str]) -> Result<Vec<T>, T::Err> {
+    names.iter().map(|name| name.parse()).collect()
 }

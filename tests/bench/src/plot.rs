@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use crate::{bounds::Row, table::number};
+use crate::{row::Row, table::number};
 
 const PANEL_WIDTH: f64 = 560.0;
 const PANEL_HEIGHT: f64 = 230.0;
@@ -13,6 +13,8 @@ const COLUMNS: usize = 2;
 const TITLE: f64 = 40.0;
 const LABELS: f64 = 70.0;
 const MARGIN: f64 = 20.0;
+/// The most that a pair of bars takes.
+const WIDEST: f64 = 120.0;
 
 const BASE: &str = "#9aa5b1";
 const FIGURE: &str = "#2f6fab";
@@ -62,7 +64,7 @@ fn panel(svg: &mut String, rows: &[Row]) {
         .fold(0.0, f64::max);
     let room = PANEL_HEIGHT - TITLE - LABELS;
     let bottom = TITLE + room;
-    let step = (PANEL_WIDTH - 2.0 * MARGIN) / rows.len() as f64;
+    let step = ((PANEL_WIDTH - 2.0 * MARGIN) / rows.len() as f64).min(WIDEST);
     let bar = step * 0.35;
 
     for (index, row) in rows.iter().enumerate() {
@@ -80,7 +82,7 @@ fn panel(svg: &mut String, rows: &[Row]) {
                      text-anchor=\"middle\">{}</text>\n",
                     x + bar / 2.0,
                     top - 3.0,
-                    number(value, 1),
+                    number(value, usize::from(value < 1000.0)),
                 ),
             );
         }

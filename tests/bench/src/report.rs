@@ -4,11 +4,16 @@
 
 use std::{fs, path::Path, process::ExitCode};
 
-use crate::{bounds, bounds::Row, plot, table, Error};
+use crate::{figures::Figures, part::Part, plot, row::Row, table, Error};
 
-/// Reports on what is in `directory`, into files of the same name.
-pub(crate) fn report(directory: &Path) -> Result<ExitCode, Error> {
-    let rows = bounds::rows(directory)?;
+/// Reports on these parts of what is in `directory`, into files of the same name.
+pub(crate) fn report(directory: &Path, parts: &[Part]) -> Result<ExitCode, Error> {
+    let mainline = Figures::read(directory, "mainline")?;
+    let patched = Figures::read(directory, "patched")?;
+    let mut rows = Vec::new();
+    for part in parts {
+        rows.extend(part.rows(directory, &mainline, &patched)?);
+    }
     let text = table::text(&rows);
     print!("{text}");
     fs::write(directory.with_extension("txt"), &text)?;

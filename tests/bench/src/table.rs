@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use crate::bounds::Row;
+use crate::row::Row;
 
 /// For a person to read.
 pub(crate) fn text(rows: &[Row]) -> String {
@@ -17,7 +17,7 @@ pub(crate) fn text(rows: &[Row]) -> String {
             let [name, figure, base, ratio, bound] = ["", "figure", "base", "ratio", "at most"];
             add(
                 &mut text,
-                format_args!("  {name:18}{figure:>10}{base:>10}{ratio:>8}{bound:>10}\n"),
+                format_args!("  {name:20}{figure:>10}{base:>10}{ratio:>8}{bound:>12}\n"),
             );
         }
         let Row {
@@ -32,7 +32,7 @@ pub(crate) fn text(rows: &[Row]) -> String {
         let (figure, base) = (number(*figure, 2), number(*base, 2));
         add(
             &mut text,
-            format_args!("  {name:18}{figure:>10}{base:>10}{ratio:>8}{bound:>10}  {verdict}\n"),
+            format_args!("  {name:20}{figure:>10}{base:>10}{ratio:>8}{bound:>12}  {verdict}\n"),
         );
     }
     let bounded = rows.iter().filter(|row| row.bound.is_some());
