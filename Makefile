@@ -7,6 +7,8 @@
 help:
 	@echo 'make demo     containers with clocks of their own, side by side with the host'
 	@echo 'make test     all tests'
+	@echo 'make test-configs  the same in the guest on other kernels: PREEMPT_RT, NO_HZ_FULL, no'
+	@echo '              high resolution timers, one CPU'
 	@echo 'make bench    what it costs, in instructions, against the kernel without patches'
 	@echo
 	@echo 'make deps     install what this machine lacks (the other targets do it as well)'
@@ -32,7 +34,8 @@ kernel: deps
 
 modules: kernel
 	@case $(CONFIG) in \
-	production|debug) scripts/build-module $(CONFIG);; \
+	mainline|builtin|no-*) ;; \
+	*) scripts/build-module $(CONFIG);; \
 	esac
 
 tools: deps
@@ -51,7 +54,10 @@ bench: modules tools
 test:
 	@scripts/test
 
+test-configs:
+	@scripts/test-configs
+
 clean:
 	rm -rf build target
 
-.PHONY: help deps kernel modules tools vm demo bench test clean
+.PHONY: help deps kernel modules tools vm demo bench test test-configs clean
