@@ -31,6 +31,8 @@ tests![
 
 const SEC: Ns = 1_000_000_000;
 const LENGTH: Ns = 1_000_000 * SEC;
+/// As on the host, a sleep counts to its latest end, which is later by the slack of a task.
+const SLACK: Ns = 50_000;
 const RATES: [Parts; 3] = [(0, 500_000_000), (2, 0), (100, 0)];
 
 /// Interrupts one call after a `change`, and checks what it says.
@@ -73,10 +75,10 @@ fn interrupt(
     let [start, end, left] = [0, 1, 2].map(|i| Ns::from(times[i].load(Ordering::SeqCst)));
     unshare_numbers(times);
     check!(
-        (start + LENGTH - end - 1000..=began + LENGTH - sent + 1000).contains(&left),
+        (start + LENGTH - end - 1000..=began + LENGTH - sent + SLACK + 1000).contains(&left),
         "{left} ns are left, should be {}..={}",
         start + LENGTH - end,
-        began + LENGTH - sent
+        began + LENGTH - sent + SLACK
     );
     Ok(())
 }
