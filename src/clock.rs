@@ -3,7 +3,7 @@
 //! The clock of one namespace, from its first line to its last reader.
 //!
 //! ```text
-//!            configure()            change()
+//!            configure()            change() settime() adjtimex() look_after()
 //!             +-----+               +-----+
 //!             |     v               |     v
 //!  new() --> [ pending ] --start--> [ running ] --> drop
@@ -11,49 +11,52 @@
 //!                +----- cloned() <------+
 //! ```
 //!
-//! While a clock is **pending** nobody can read it. It has a timeline that it continues, the host's
-//! or that of the namespace it was cloned from, and a request that overrides parts of it as
-//! of the first entry. From then on it is **running**: its timeline is published, and only
-//! its rate and REALTIME change.
+//! While a clock is **pending** nobody can read it. It has a plan of what it will be as of the
+//! first entry. From then on it is **running**: its timeline is published, and only
+//! its rate, its discipline and REALTIME change.
+//!
+//! # Changes
+//!
+//! There is one writer at a time, under the lock. Whoever asks for a change waits for its turn, if
+//! the last one was a moment ago, and until the change has taken effect: he reads his own writes. A
+//! course that the discipline has plotted is published ahead by a worker, which no reader notices.
 
 use crate::{
     arith::{
-        rate::Rate,
+        ntp::timex::{
+            validate,
+            Refusal,
+            TimeState,
+            Timex, //
+        },
         segment::Clock,
         time::{
-            FixedNs,
             NsTime,
             RefTime, //
         },
-        timeline::{
-            Change,
-            Start,
-            Timeline, //
-        }, //
+        timeline::Timeline, //
     },
     counters,
     host::{
         self,
         Host, //
     },
-    published::Published,
+    plan::Plan,
+    published::{
+        Published,
+        LEAD, //
+    },
     raw_lock::RawSpinLock,
+    report,
     request::Request,
-    timers::Timers, //
+    timers::Timers,
+    Steered, //
 };
 use kernel::{
     prelude::*,
     seq_file::SeqFile,
-    seq_print,
-    static_lock_class,
-    time::NSEC_PER_SEC, //
+    static_lock_class, //
 };
-
-/// Time between changes of one clock, ns.
-///
-/// Readers know two segments. One that sampled its reference longer ago than that reads
-/// the start of the older one.
-const CHANGE_INTERVAL: u64 = 1_000_000;
 
 /// The clock of a namespace.
 #[pin_data(PinnedDrop)]
@@ -71,21 +74,32 @@ enum State {
     Running(Running),
 }
 
-/// What a clock will be when its namespace is entered.
-#[derive(Clone, Copy)]
-struct Plan {
-    /// What it continues.
-    timeline: Timeline,
-    /// What overrides that, as of the first entry.
-    overrides: Request,
-}
-
 /// A clock that is read.
 #[derive(Clone, Copy)]
-struct Running {
-    timeline: Timeline,
-    steps: u64,
-    rate_changes: u64,
+pub(crate) struct Running {
+    pub(crate) clocks: Steered,
+    pub(crate) steps: u64,
+    pub(crate) rate_changes: u64,
+}
+
+/// What came of an attempt to change a clock.
+enum Turn<T> {
+    /// It is done, and the rest is to be done without the lock.
+    Taken(T, Followup),
+    /// It is too early after the last change, until this reference.
+    Wait(RefTime),
+    /// There was much to catch up with. Interrupts were off long enough.
+    Again,
+}
+
+/// What is to be done after a change, without the lock.
+struct Followup {
+    /// What was published, in place of what, if anything was.
+    timelines: Option<(Timeline, Timeline)>,
+    /// When it takes effect.
+    effect: RefTime,
+    /// Whether REALTIME was stepped.
+    set: bool,
 }
 
 impl NamespaceClock {
@@ -106,10 +120,7 @@ impl NamespaceClock {
     ) -> impl PinInit<Self, Error> {
         let plan = match *parent.state.lock() {
             State::Pending(plan) => plan,
-            State::Running(Running { timeline, .. }) => Plan {
-                timeline,
-                overrides: Request::default(),
-            },
+            State::Running(running) => Plan::continue_from(&running.clocks),
         };
         Self::with_plan(published, timers, Ok(plan))
     }
@@ -145,22 +156,34 @@ impl NamespaceClock {
 
     /// Starts a pending clock: its namespace is about to be entered for the first time.
     ///
-    /// Any context but NMI.
+    /// Process context.
     pub(crate) fn start(&self) {
+        while !self.try_start() {}
+        self.keep_looked_after();
+    }
+
+    fn try_start(&self) -> bool {
         let mut state = self.state.lock();
-        let State::Pending(plan) = *state else {
-            return;
+        let State::Pending(plan) = &mut *state else {
+            return true;
         };
-        // Nobody reads the clock yet, so that it need not start ahead of the reference. The plan's
-        // own timeline stands in if it should have come near the end of time meanwhile.
-        let timeline = self
-            .published
-            .publish(|_| Ok(plan.begin(&Host::now()).unwrap_or(plan.timeline)));
-        *state = State::Running(Running {
-            timeline: timeline.unwrap_or(plan.timeline),
-            steps: 0,
-            rate_changes: 0,
+        if !plan.advance(&Host::now()) {
+            return false;
+        }
+        let mut plan = *plan;
+        // Nobody reads the clock yet, so that it need not start ahead of the reference.
+        let _ = self.published.publish::<Error>(|now| {
+            let host = Host::at(now);
+            plan.advance(&host);
+            let clocks = plan.begin_anyhow(&host);
+            *state = State::Running(Running {
+                clocks,
+                steps: 0,
+                rate_changes: 0,
+            });
+            Ok(*clocks.timeline())
         });
+        true
     }
 
     /// Carries `request` out on a running clock. When it returns, every reader gets the new time.
@@ -174,59 +197,288 @@ impl NamespaceClock {
         if request.monotonic.is_some() || request.boottime.is_some() {
             return Err(EACCES);
         }
-        let timeline = loop {
-            match self.try_change(request)? {
-                Turn::Taken(timeline) => break timeline,
-                Turn::Wait(turn) => host::sleep_until(turn)?,
+        self.carry_out(|running, at, sleep| {
+            if let Some(offset) = request.realtime {
+                let realtime =
+                    NsTime::ahead_of_host(Host::at(at).realtime, offset).ok_or(ERANGE)?;
+                running
+                    .clocks
+                    .put_realtime(at, sleep, realtime)
+                    .map_err(|_| ERANGE)?;
+                running.steps = running.steps.wrapping_add(1);
             }
-        };
-        self.timers.follow(&timeline);
-
-        let effect = timeline.current().anchor();
-        // The change is made, so that a signal is no reason to say that it failed.
-        while host::reference() < effect && host::sleep_until(effect).is_ok() {}
+            if let Some(rate) = request.rate {
+                running.clocks.set_base(rate);
+                running.rate_changes = running.rate_changes.wrapping_add(1);
+            }
+            Ok(())
+        })?;
         if request.realtime.is_some() {
-            self.timers.was_set();
+            counters::STEPS.increment();
+        }
+        if request.rate.is_some() {
+            counters::RATE_CHANGES.increment();
         }
         Ok(())
     }
 
-    fn try_change(&self, request: &Request) -> Result<Turn> {
+    /// Sets REALTIME of a running clock, as `clock_settime()`. The caller may.
+    ///
+    /// Fails with `EINVAL` if the time is no time, or before MONOTONIC, or too late, and with
+    /// `EINTR` if the task is being killed while it waits for its turn.
+    ///
+    /// Process context; sleeps.
+    pub(crate) fn settime(&self, sec: i64, nsec: i64) -> Result {
+        self.carry_out(|running, at, sleep| {
+            running
+                .clocks
+                .set_realtime(at, sleep, (sec, nsec))
+                .map_err(errno)?;
+            running.steps = running.steps.wrapping_add(1);
+            Ok(())
+        })?;
+        counters::STEPS.increment();
+        Ok(())
+    }
+
+    /// `adjtimex()` on a running clock. If it fails, `txc` is as it was.
+    ///
+    /// Fails with `EPERM` and `EINVAL` as the host's does, and with `EINTR` if the task is being
+    /// killed while it waits for its turn.
+    ///
+    /// Process context; sleeps, unless it only reads.
+    pub(crate) fn adjtimex(&self, txc: &mut Timex) -> Result<TimeState> {
+        validate(txc, host::may_set_clocks).map_err(errno)?;
+        if txc.only_reads() {
+            loop {
+                if let Some(state) = self.try_read_timex(txc)? {
+                    return Ok(state);
+                }
+            }
+        }
+
+        let asked = *txc;
+        let (state, answer) = self.carry_out(|running, at, sleep| {
+            let mut txc = asked;
+            let state = running
+                .clocks
+                .adjtimex(at, sleep, &mut txc)
+                .map_err(errno)?;
+            if asked.steps() {
+                running.steps = running.steps.wrapping_add(1);
+            }
+            Ok((state, txc))
+        })?;
+        if asked.steps() {
+            counters::STEPS.increment();
+        }
+        *txc = answer;
+        Ok(state)
+    }
+
+    fn try_read_timex(&self, txc: &mut Timex) -> Result<Option<TimeState>> {
+        let mut state = self.state.lock();
+        let State::Running(Running { clocks, .. }) = &mut *state else {
+            return Err(EACCES);
+        };
+        let (at, sleep) = (host::reference(), host::sleep());
+        if !clocks.advance(at, sleep) {
+            return Ok(None);
+        }
+        clocks.adjtimex(at, sleep, txc).map(Some).map_err(errno)
+    }
+
+    /// Publishes the course after the present one, and tells of leap seconds.
+    ///
+    /// Process context.
+    pub(crate) fn look_after(&self) {
+        while !self.try_look_after() {}
+        self.keep_looked_after();
+    }
+
+    fn try_look_after(&self) -> bool {
+        let (at, sleep) = (host::reference(), host::sleep());
+        let (leapt, before) = {
+            let mut state = self.state.lock();
+            let State::Running(Running { clocks, .. }) = &mut *state else {
+                return true;
+            };
+            if !clocks.advance(at, sleep) {
+                return false;
+            }
+            (clocks.take_leap(at), *clocks)
+        };
+        if leapt {
+            self.timers.was_set();
+        }
+        let Some(end) = before.next_course(at) else {
+            return true;
+        };
+
+        if at.saturating_add(LEAD) < end {
+            let mut next = before;
+            while !next.advance(end, sleep) {}
+            next.steer(end, sleep);
+            self.schedule(&before, next.scheduled(&before), end);
+        } else {
+            // Too late for that. The clock is led back to where it should be.
+            let _ = self.carry_out(|_, _, _| Ok(()));
+        }
+        true
+    }
+
+    /// Publishes `next`, which begins at `end`, unless something else has happened since `before`.
+    fn schedule(&self, before: &Steered, next: Steered, end: RefTime) {
+        {
+            let mut state = self.state.lock();
+            let State::Running(Running { clocks, .. }) = &mut *state else {
+                return;
+            };
+            let published = self.published.publish(|now| {
+                if *clocks == *before && now.saturating_add(LEAD) < end {
+                    Ok(*next.timeline())
+                } else {
+                    Err(())
+                }
+            });
+            if published.is_err() {
+                return;
+            }
+            *clocks = next;
+        }
+        self.timers.follow(before.timeline(), next.timeline());
+    }
+
+    /// Carries a change out when it is its turn. When it returns, every reader gets the new time.
+    ///
+    /// `change` gets the clocks and the reference and sleep time as of which they change. It is
+    /// called under the lock, and more than once.
+    ///
+    /// Process context; sleeps.
+    fn carry_out<T>(&self, change: impl Fn(&mut Running, RefTime, u64) -> Result<T>) -> Result<T> {
+        let (value, followup) = loop {
+            match self.try_carry_out(&change)? {
+                Turn::Taken(value, followup) => break (value, followup),
+                Turn::Wait(turn) => host::sleep_until(turn)?,
+                Turn::Again => {}
+            }
+        };
+        self.keep_looked_after();
+        if let Some((before, after)) = &followup.timelines {
+            self.timers.follow(before, after);
+        }
+        // No longer than `LEAD`.
+        while host::reference() < followup.effect {
+            core::hint::spin_loop();
+        }
+        if followup.set {
+            self.timers.was_set();
+        }
+        Ok(value)
+    }
+
+    fn try_carry_out<T>(
+        &self,
+        change: impl Fn(&mut Running, RefTime, u64) -> Result<T>,
+    ) -> Result<Turn<T>> {
         let mut state = self.state.lock();
         let State::Running(running) = &mut *state else {
             return Err(EACCES);
         };
-        let turn = running
-            .timeline
-            .current()
-            .anchor()
-            .saturating_add(CHANGE_INTERVAL);
-        if host::reference() < turn {
-            return Ok(Turn::Wait(turn));
+        let (now, sleep) = (host::reference(), host::sleep());
+        if !running.clocks.advance(now, sleep) {
+            return Ok(Turn::Again);
+        }
+        let before = running.clocks;
+        let changed_at = |at| {
+            let mut next = *running;
+            next.clocks.advance(at, sleep);
+            let value = change(&mut next, at, sleep)?;
+            next.clocks.steer(at, sleep);
+            Ok::<_, Error>((value, next))
+        };
+
+        let (value, mut next) = changed_at(now)?;
+        if next.clocks.reads_as(&before, now) {
+            next.clocks = next.clocks.with_timeline_of(&before);
+            let set = next.clocks.take_leap(now);
+            *running = next;
+            return Ok(Turn::Taken(
+                value,
+                Followup {
+                    timelines: None,
+                    effect: now,
+                    set,
+                },
+            ));
         }
 
-        let timeline = running.timeline;
-        running.timeline = self.published.publish(|at| {
-            let host = Host::at(at);
-            let realtime = match request.realtime {
-                Some(offset) => Some(NsTime::ahead_of_host(host.realtime, offset).ok_or(ERANGE)?),
-                None => None,
-            };
-            let change = Change {
-                rate: request.rate,
-                realtime,
-            };
-            timeline.change(at, host.sleep, &change).map_err(|_| ERANGE)
-        })?;
-        if request.realtime.is_some() {
-            running.steps = running.steps.wrapping_add(1);
-            counters::STEPS.increment();
+        // If all clocks run on as they did, nobody needs to know of it ahead.
+        let lead = if next.clocks.runs_as(&before, now) {
+            0
+        } else {
+            LEAD
+        };
+        let mut outcome = Ok(Turn::Again);
+        let _ = self.published.publish(|now| {
+            let at = now.saturating_add(lead);
+            let turn = before.turn(at);
+            if now < turn {
+                outcome = Ok(Turn::Wait(turn));
+                return Err(());
+            }
+            match changed_at(at) {
+                Ok((value, next)) if lead != 0 || next.clocks.runs_as(&before, at) => {
+                    outcome = Ok(Turn::Taken(
+                        (value, next),
+                        Followup {
+                            timelines: Some((*before.timeline(), *next.clocks.timeline())),
+                            effect: at,
+                            set: next.clocks.step(&before, at) != 0,
+                        },
+                    ));
+                    Ok(*next.clocks.timeline())
+                }
+                // A second has just begun.
+                Ok(_) => Err(()),
+                Err(error) => {
+                    outcome = Err(error);
+                    Err(())
+                }
+            }
+        });
+        Ok(match outcome? {
+            Turn::Taken((value, next), mut followup) => {
+                *running = next;
+                running.clocks.call_off_leap(followup.effect);
+                followup.set |= running.clocks.take_leap(followup.effect);
+                Turn::Taken(value, followup)
+            }
+            Turn::Wait(turn) => Turn::Wait(turn),
+            Turn::Again => Turn::Again,
+        })
+    }
+
+    /// Has [`NamespaceClock::look_after`] called when it is needed. To be called after each change
+    /// of what is needed, without the lock.
+    fn keep_looked_after(&self) {
+        let mut wanted = self.wake();
+        while let Some(wake) = wanted {
+            self.timers.look_after_at(wake);
+            // Somebody else may have wanted another time meanwhile and been faster.
+            let now_wanted = self.wake();
+            if now_wanted == wanted {
+                break;
+            }
+            wanted = now_wanted;
         }
-        if request.rate.is_some() {
-            running.rate_changes = running.rate_changes.wrapping_add(1);
-            counters::RATE_CHANGES.increment();
+    }
+
+    fn wake(&self) -> Option<RefTime> {
+        match &*self.state.lock() {
+            State::Pending(_) => None,
+            State::Running(running) => running.clocks.wake(),
         }
-        Ok(Turn::Taken(running.timeline))
     }
 
     /// The time of `clock` at the reference `at`, when the host has slept for `sleep` ns.
@@ -251,54 +503,23 @@ impl NamespaceClock {
     pub(crate) fn show(&self, m: &SeqFile) {
         let state = *self.state.lock();
         let host = Host::now();
-        let (name, timeline, steps, rate_changes) = match &state {
-            State::Pending(plan) => {
-                let timeline = plan.begin(&host).unwrap_or(plan.timeline);
-                ("pending", timeline, 0, 0)
+        let (name, running) = match state {
+            State::Pending(mut plan) => {
+                while !plan.advance(&host) {}
+                let clocks = plan.begin_anyhow(&host);
+                let running = Running {
+                    clocks,
+                    steps: 0,
+                    rate_changes: 0,
+                };
+                ("pending", running)
             }
-            State::Running(running) => (
-                "running",
-                running.timeline,
-                running.steps,
-                running.rate_changes,
-            ),
+            State::Running(mut running) => {
+                while !running.clocks.advance(host.reference, host.sleep) {}
+                ("running", running)
+            }
         };
-        let segment = timeline.at(host.reference);
-        let offset = |clock, host_time| {
-            segment
-                .read(clock, host.reference, host.sleep)
-                .offset_from_host(host_time)
-        };
-        let rate = segment.mono().rate();
-        let (secs, nsecs) = rate.to_parts();
-
-        seq_print!(m, "state {name}\n");
-        show_offset(m, "realtime", offset(Clock::Realtime, host.realtime));
-        show_offset(
-            m,
-            "monotonic",
-            offset(Clock::Monotonic, host.reference.as_ns()),
-        );
-        show_offset(m, "boottime", offset(Clock::Boottime, host.boottime()));
-        show_offset(m, "raw", offset(Clock::Raw, host.raw));
-        seq_print!(m, "tai {}\n", segment.offsets().tai_seconds());
-        seq_print!(m, "rate {secs} {nsecs}\n");
-        seq_print!(m, "rate_fixed {}\n", rate.as_units());
-        seq_print!(
-            m,
-            "frac {}\n",
-            segment
-                .mono()
-                .fixed_at(host.reference.since(segment.anchor()))
-                .frac()
-        );
-        seq_print!(m, "steps {steps}\n");
-        seq_print!(m, "rate_changes {rate_changes}\n");
-
-        let stats = self.timers.stats();
-        seq_print!(m, "early {}\n", stats.early);
-        seq_print!(m, "rearm {}\n", stats.rearms);
-        seq_print!(m, "rekey {}\n", stats.rekeys);
+        report::write(m, name, &running, &host, &self.timers.stats());
     }
 }
 
@@ -309,96 +530,9 @@ impl PinnedDrop for NamespaceClock {
     }
 }
 
-/// What came of an attempt to change a clock.
-enum Turn {
-    /// It takes effect when this timeline's current segment does.
-    Taken(Timeline),
-    /// It is too early after the last change, until this reference.
-    Wait(RefTime),
-}
-
-impl Plan {
-    /// Continue the host's clocks.
-    fn follow(host: &Host) -> Result<Self> {
-        let start = Start {
-            at: host.reference,
-            sleep: host.sleep,
-            rate: Rate::ONE,
-            mono: FixedNs::from(NsTime::from_ns(host.reference.as_ns())),
-            raw: FixedNs::from(NsTime::from_ns(host.raw)),
-            boottime: NsTime::from_ns(host.boottime()),
-            realtime: NsTime::from_ns(host.realtime),
-            tai_seconds: host.tai_seconds,
-        };
-        Ok(Self {
-            timeline: Timeline::start(&start).map_err(|_| ERANGE)?,
-            // The host's REALTIME may be stepped before the first entry.
-            overrides: Request {
-                realtime: Some(0),
-                ..Request::default()
-            },
-        })
+fn errno(refusal: Refusal) -> Error {
+    match refusal {
+        Refusal::NotPermitted => EPERM,
+        Refusal::Invalid => EINVAL,
     }
-
-    fn add(&mut self, request: &Request) {
-        let Request {
-            monotonic,
-            boottime,
-            realtime,
-            rate,
-        } = *request;
-        let overrides = &mut self.overrides;
-        overrides.monotonic = monotonic.or(overrides.monotonic);
-        overrides.boottime = boottime.or(overrides.boottime);
-        overrides.realtime = realtime.or(overrides.realtime);
-        overrides.rate = rate.or(overrides.rate);
-    }
-
-    /// The timeline of a clock that starts now. Fails if one of its clocks is too near its end.
-    fn begin(&self, host: &Host) -> Result<Timeline, crate::arith::error::Error> {
-        let at = host.reference;
-        let rate = self
-            .overrides
-            .rate
-            .unwrap_or(self.timeline.current().mono().rate());
-        let old = self.timeline.current().continued(at, rate);
-        let start = Start {
-            at,
-            sleep: host.sleep,
-            rate,
-            mono: match self.overrides.monotonic {
-                Some(offset) => FixedNs::from(ahead(at.as_ns(), offset)),
-                None => old.mono().anchor(),
-            },
-            raw: match self.overrides.monotonic {
-                Some(offset) => FixedNs::from(ahead(host.raw, offset)),
-                None => old.raw().anchor(),
-            },
-            boottime: match self.overrides.boottime {
-                Some(offset) => ahead(host.boottime(), offset),
-                None => old.read(Clock::Boottime, at, host.sleep),
-            },
-            realtime: match self.overrides.realtime {
-                Some(offset) => ahead(host.realtime, offset),
-                None => old.read(Clock::Realtime, at, host.sleep),
-            },
-            // CAST: Between 0 and 100000.
-            tai_seconds: u32::try_from(old.offsets().tai_seconds()).unwrap_or(0),
-        };
-        Timeline::start(&start)
-    }
-}
-
-/// The reading of a clock that is `offset` ns ahead of a host clock that reads `host` ns.
-///
-/// The offset was checked when it was written, and host clocks go on: it is out of range only if
-/// the host's REALTIME was set far back since.
-fn ahead(host: u64, offset: i64) -> NsTime {
-    NsTime::ahead_of_host(host, offset).unwrap_or(NsTime::from_ns(0))
-}
-
-fn show_offset(m: &SeqFile, name: &str, offset: i64) {
-    let secs = offset.div_euclid(NSEC_PER_SEC);
-    let nsecs = offset.rem_euclid(NSEC_PER_SEC);
-    seq_print!(m, "{name} {secs} {nsecs}\n");
 }

@@ -22,6 +22,21 @@ pub(crate) fn reference() -> RefTime {
     RefTime::from_ns(ns as u64)
 }
 
+/// How long the host has been asleep: `CLOCK_BOOTTIME` less `CLOCK_MONOTONIC`, ns.
+///
+/// Any context.
+pub(crate) fn sleep() -> u64 {
+    offset(bindings::tk_offsets_TK_OFFS_BOOT)
+}
+
+/// Whether the current task may set the clocks of its time namespace.
+///
+/// Process context.
+pub(crate) fn may_set_clocks() -> bool {
+    // SAFETY: The current task has namespaces while it is in a system call.
+    unsafe { bindings::timens_clock_capable() }
+}
+
 /// Sleeps until about `reference`. `EINTR` if the task is being killed.
 ///
 /// Process context.
@@ -36,14 +51,14 @@ pub(crate) fn sleep_until(reference: RefTime) -> Result {
 pub(crate) struct Host {
     /// `CLOCK_MONOTONIC`.
     pub(crate) reference: RefTime,
-    /// How long the host has been asleep: `CLOCK_BOOTTIME` less `CLOCK_MONOTONIC`, ns.
+    /// What [`sleep()`] returned.
     pub(crate) sleep: u64,
     /// `CLOCK_REALTIME`, ns.
     pub(crate) realtime: u64,
     /// `CLOCK_MONOTONIC_RAW`, ns. Sampled next to the others, not together with them.
     pub(crate) raw: u64,
     /// `CLOCK_TAI` less `CLOCK_REALTIME`, seconds.
-    pub(crate) tai_seconds: u32,
+    pub(crate) tai_seconds: i32,
 }
 
 impl Host {
@@ -63,11 +78,11 @@ impl Host {
 
         Self {
             reference,
-            sleep: offset(bindings::tk_offsets_TK_OFFS_BOOT),
+            sleep: sleep(),
             realtime: reference.as_ns().saturating_add(realtime),
             raw,
             // A host whose TAI is behind has no such offset.
-            tai_seconds: u32::try_from(ahead).unwrap_or(0),
+            tai_seconds: i32::try_from(ahead).unwrap_or(0),
         }
     }
 

@@ -19,7 +19,8 @@ use crate::{
     limits,
     published::Published,
     request::Request,
-    timers::Timers, //
+    timers::Timers,
+    timex, //
 };
 use core::{
     marker::PhantomData,
@@ -94,6 +95,9 @@ impl<M: ModuleMetadata> Ops<M> {
         configure: Some(configure),
         start: Some(start),
         change: Some(change),
+        settime: Some(settime),
+        adjtimex: Some(adjtimex),
+        steer: Some(steer),
         show: Some(show),
         read: Some(read),
         to_ref: Some(to_ref),
@@ -210,6 +214,48 @@ unsafe extern "C" fn change(
         clock.change(&request_from_c(req))?;
         Ok(0)
     })
+}
+
+/// # Safety
+///
+/// `clock` must be one that [`create`] succeeded for, `ts` must be valid.
+unsafe extern "C" fn settime(
+    clock: *const bindings::timens_clock,
+    ts: *const bindings::timespec64,
+) -> ffi::c_int {
+    from_result(|| {
+        // SAFETY: By the safety requirements.
+        let (clock, ts) = unsafe { (borrow(clock), &*ts) };
+        // CAST: As wide, or less.
+        clock.settime(ts.tv_sec, ts.tv_nsec as i64)?;
+        Ok(0)
+    })
+}
+
+/// # Safety
+///
+/// `clock` must be one that [`create`] succeeded for, `txc` must be valid.
+unsafe extern "C" fn adjtimex(
+    clock: *const bindings::timens_clock,
+    txc: *mut bindings::__kernel_timex,
+) -> ffi::c_int {
+    from_result(|| {
+        // SAFETY: By the safety requirements.
+        let (clock, txc) = unsafe { (borrow(clock), &mut *txc) };
+        let mut call = timex::from_c(txc);
+        let state = clock.adjtimex(&mut call)?;
+        timex::to_c(&call, txc);
+        // CAST: The states are small numbers.
+        Ok(state as ffi::c_int)
+    })
+}
+
+/// # Safety
+///
+/// `clock` must be one that [`create`] succeeded for.
+unsafe extern "C" fn steer(clock: *const bindings::timens_clock) {
+    // SAFETY: By the safety requirements.
+    unsafe { borrow(clock) }.look_after();
 }
 
 /// # Safety

@@ -62,7 +62,7 @@ use kernel::{
 ///
 /// Longer than a CPU may take to make a store visible or to complete a load out of order, shorter
 /// than anybody notices.
-const LEAD: u64 = 10_000;
+pub(crate) const LEAD: u64 = 10_000;
 
 /// `struct vdso_timens_line`.
 #[repr(C)]
@@ -218,16 +218,17 @@ impl Published {
         unsafe { self.page.as_ref() }
     }
 
-    /// Publishes what `change` returns, given the reference time at which it will take effect. If
-    /// it fails, nothing has changed.
+    /// Publishes what `change` returns, given the reference: if that takes effect [`LEAD`] later,
+    /// or is no other rate, equal references give equal MONOTONIC times to all readers. If it fails,
+    /// nothing has changed.
     ///
     /// Readers wait meanwhile, so `change` only calculates. The caller holds the clock's lock: so
     /// there is one writer, and interrupts are off, as a reader in an interrupt would wait for
     /// the writer that it interrupted.
-    pub(crate) fn publish(
+    pub(crate) fn publish<E>(
         &self,
-        change: impl FnOnce(RefTime) -> Result<Timeline>,
-    ) -> Result<Timeline> {
+        change: impl FnOnce(RefTime) -> Result<Timeline, E>,
+    ) -> Result<(), E> {
         let Page { seq, segment, .. } = self.page();
         let even = seq.load(Relaxed);
 
@@ -235,17 +236,16 @@ impl Published {
         // The odd sequence is seen before the reference is sampled and anything is written.
         smp_mb(Full);
 
-        let timeline = change(host::reference().saturating_add(LEAD));
-        if let Ok(timeline) = &timeline {
+        let outcome = change(host::reference()).map(|timeline| {
             let [previous, current] = segment;
             previous.store(timeline.previous());
             current.store(timeline.current());
-        }
+        });
 
         // What was written is seen before the even sequence. That is never 0.
         smp_mb(Write);
         seq.store(even.wrapping_add(2).max(2), Relaxed);
-        timeline
+        outcome
     }
 
     /// The time of `clock`, see [`Timeline::read`].

@@ -25,8 +25,8 @@
 //!  kernel proper    namespace_clock.c, hrtimer, vDSO, posix-timers, procfs
 //!  ---------------------------------------------------------------
 //!  boundary         ops    published   timers   host      raw_lock     (unsafe)
-//!  namespaces       clock  limits      slowdowns          counters
-//!  no kernel        request     arith
+//!  namespaces       clock  plan  report  limits  slowdowns  counters
+//!  no kernel        request     arith     timex
 //! ```
 //!
 //! What runs under a raw lock or in an interrupt is arithmetic: it does not sleep, allocate or
@@ -38,13 +38,17 @@ mod counters;
 mod host;
 mod limits;
 mod ops;
+mod plan;
 mod published;
 mod raw_lock;
+mod report;
 pub mod request;
 mod slowdowns;
 mod timers;
+mod timex;
 
 use kernel::{
+    bindings,
     debugfs::Dir,
     prelude::*, //
 };
@@ -56,6 +60,13 @@ module! {
     description: "Clocks of their own for time namespaces",
     license: "GPL",
 }
+
+/// The discipline of a namespace's clock. Its ticks are as long as the host's.
+// CAST: It is a small number.
+type Ntp = arith::ntp::ideal::Ntp<{ bindings::CONFIG_HZ as i64 }>;
+
+/// A namespace's clocks with what steers them.
+type Steered = arith::steered::Steered<{ bindings::CONFIG_HZ as i64 }>;
 
 /// The module: a registration, and what shows its state.
 struct TimensClock {

@@ -9,7 +9,11 @@
 
 use crate::{
     arith::{
-        segment::Clock,
+        segment::{
+            Clock,
+            Segment, //
+        },
+        time::RefTime,
         timeline::Timeline, //
     },
     host,
@@ -43,12 +47,12 @@ impl Timers {
         Self { clock }
     }
 
-    /// To be called once the last change of `timeline` is published, and before its author waits
+    /// To be called once `after` is published in place of `before`, and before its author waits
     /// for it to take effect.
     ///
     /// Process context; sleeps.
-    pub(crate) fn follow(&self, timeline: &Timeline) {
-        let (old, new) = (timeline.previous(), timeline.current());
+    pub(crate) fn follow(&self, before: &Timeline, after: &Timeline) {
+        let (old, new) = (before.at(after.current().anchor()), after.current());
         let at = new.anchor();
         // Sleep adds the same to both.
         let step = new
@@ -66,8 +70,9 @@ impl Timers {
             unsafe { bindings::timens_clock_trace_rate(self.clock.as_ptr(), at.as_ns(), rate) };
         }
 
-        // Later is only a question of how many interrupts come in vain.
-        let earlier = step > 0 || new_rate > old_rate;
+        // Keys were made with a segment that was still to come, if there was one. Later is only a
+        // question of how many interrupts come in vain.
+        let earlier = is_earlier(old, new) || is_earlier(before.current(), new);
         if earlier || !slowdowns::may_be_lazy(host::reference()) {
             // SAFETY: By the type invariants.
             unsafe { bindings::timens_clock_rekey(self.clock.as_ptr()) };
@@ -85,11 +90,31 @@ impl Timers {
         }
     }
 
+    /// Has the clock looked after at the reference `at`, to the jiffy. Takes the place of the
+    /// last such call.
+    ///
+    /// Process context.
+    pub(crate) fn look_after_at(&self, at: RefTime) {
+        // CAST: A reference time is at most `KTIME_MAX`.
+        // SAFETY: By the type invariants.
+        unsafe { bindings::timens_clock_steer_at(self.clock.as_ptr(), at.as_ns() as i64) }
+    }
+
     /// How often timers had to be looked at again. Process context.
     pub(crate) fn stats(&self) -> Stats {
         // SAFETY: By the type invariants the pointer is valid.
         unsafe { Stats::of(self.clock.as_ptr()) }
     }
+}
+
+/// Whether a time that is still to come comes earlier by `new` than by `old`, on any of the clocks
+/// that have timers.
+fn is_earlier(old: &Segment, new: &Segment) -> bool {
+    let at = new.anchor().max(old.anchor());
+    new.mono().rate() > old.mono().rate()
+        || [Clock::Monotonic, Clock::Realtime, Clock::Tai]
+            .iter()
+            .any(|&clock| new.read(clock, at, 0) > old.read(clock, at, 0))
 }
 
 /// How often timers had to be looked at again.

@@ -52,7 +52,12 @@ impl Line {
 
     /// The same clock anchored `delta` later, from there on at `rate`.
     pub fn continued(&self, delta: u64, rate: Rate) -> Self {
-        Self::new(self.fixed_at(delta), rate)
+        let anchor = self.fixed_at(delta);
+        if rate == self.rate {
+            // Spares the division.
+            return Self { anchor, ..*self };
+        }
+        Self::new(anchor, rate)
     }
 
     /// What the clock reads `delta` ns after the anchor, with the sub-nanosecond part. Stops

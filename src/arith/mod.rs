@@ -19,6 +19,8 @@
 //!   effect, the **anchor**, [`segment::Segment`].
 //! - **timeline**: the previous and the current segment, [`timeline::Timeline`]: all
 //!   that readers need, and what the vDSO page holds.
+//! - **discipline**: what `adjtimex()` makes of the rate, [`ntp`].
+//! - **steered**: all of it together, [`steered::Steered`].
 //!
 //! ```text
 //!  namespace time                                      . '
@@ -51,5 +53,6 @@ pub mod offsets;
 pub mod rate;
 pub mod reciprocal;
 pub mod segment;
+pub mod steered;
 pub mod time;
 pub mod timeline;

@@ -12,12 +12,38 @@ use super::{
 
 const NSEC_PER_SEC: i64 = 1_000_000_000;
 
-/// The largest TAI - UTC, as in `adjtimex()`.
-const TAI_SECONDS_MAX: u32 = 100_000;
+/// The largest TAI - UTC that can be set is 100000, as in `adjtimex()`. Leap seconds may lead
+/// beyond it, and below 0. This is more than those of all days that there are.
+const TAI_SECONDS_MAX: i32 = 1_000_000;
 
 /// The last time a clock can be set to: 30 years before the end, as the kernel's
 /// `TIME_SETTOD_SEC_MAX`, so that it does not reach the end soon after.
 const SETTABLE_MAX: u64 = KTIME_MAX - 30 * 365 * 86_400 * NSEC_PER_SEC.unsigned_abs();
+
+/// How far the clocks that can be set are ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ahead {
+    /// REALTIME less MONOTONIC and sleep, in ns.
+    pub realtime: i64,
+    /// TAI less REALTIME, in seconds.
+    pub tai_seconds: i32,
+}
+
+impl Ahead {
+    /// Such that REALTIME reads `realtime` when MONOTONIC reads `mono` and the host has slept
+    /// for `sleep` ns. Fails if a clock cannot be set that late.
+    pub fn reading(
+        realtime: NsTime,
+        mono: NsTime,
+        sleep: u64,
+        tai_seconds: i32,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            realtime: distance(mono, sleep, realtime)?,
+            tai_seconds,
+        })
+    }
+}
 
 /// What BOOTTIME, REALTIME and TAI are ahead of MONOTONIC plus the host's sleep time.
 ///
@@ -44,23 +70,16 @@ impl Offsets {
         sleep: u64,
         boottime: NsTime,
         realtime: NsTime,
-        tai_seconds: u32,
+        tai_seconds: i32,
     ) -> Result<Self, Error> {
-        if tai_seconds > TAI_SECONDS_MAX {
-            return Err(Error::OutOfRange);
-        }
-        let boottime = distance(mono, sleep, boottime)?;
-        let realtime = distance(mono, sleep, realtime)?;
-        let tai = i64::from(tai_seconds)
-            .checked_mul(NSEC_PER_SEC)
-            .and_then(|ahead| realtime.checked_add(ahead))
-            .ok_or(Error::OutOfRange)?;
-        // INVARIANT: No distance is larger than the time it leads to.
+        let ahead = Ahead::reading(realtime, mono, sleep, tai_seconds)?;
+        // INVARIANT: No distance is larger than the time it leads to. `with` sees to the others.
         Ok(Self {
-            boottime,
-            realtime,
-            tai,
-        })
+            boottime: distance(mono, sleep, boottime)?,
+            realtime: 0,
+            tai: 0,
+        }
+        .with(mono, sleep, &ahead))
     }
 
     /// The offsets that were published as these numbers.
@@ -74,20 +93,25 @@ impl Offsets {
         }
     }
 
-    /// The same with REALTIME stepped: it reads `realtime` when MONOTONIC reads `mono`. TAI
-    /// steps with it, as far as it is ahead.
-    pub fn with_realtime(&self, mono: NsTime, sleep: u64, realtime: NsTime) -> Result<Self, Error> {
-        let step = distance(mono, sleep, realtime)?;
-        let tai = self
-            .tai_ahead()
-            .checked_add(step)
-            .ok_or(Error::OutOfRange)?;
-        // INVARIANT: As in `new`.
-        Ok(Self {
+    /// The same with REALTIME and TAI stepped, when MONOTONIC reads `mono` and the host has
+    /// slept for `sleep` ns: neither of them is negative from then on.
+    pub fn with(&self, mono: NsTime, sleep: u64, ahead: &Ahead) -> Self {
+        let least = mono
+            .as_signed()
+            .saturating_neg()
+            .saturating_sub_unsigned(sleep);
+        let tai_seconds = ahead
+            .tai_seconds
+            .clamp(TAI_SECONDS_MAX.saturating_neg(), TAI_SECONDS_MAX);
+        let realtime = ahead.realtime.max(least);
+        // INVARIANT: By `max`, and because a clock is only ever set to what `distance` allows.
+        Self {
             boottime: self.boottime,
-            realtime: step,
-            tai,
-        })
+            realtime,
+            tai: realtime
+                .saturating_add(i64::from(tai_seconds).saturating_mul(NSEC_PER_SEC))
+                .max(least),
+        }
     }
 
     /// BOOTTIME less MONOTONIC and sleep, in ns.
@@ -111,14 +135,8 @@ impl Offsets {
     /// TAI - UTC in seconds.
     #[inline]
     pub fn tai_seconds(&self) -> i64 {
-        self.tai_ahead() / NSEC_PER_SEC
-    }
-
-    /// TAI - UTC in ns.
-    #[inline]
-    fn tai_ahead(&self) -> i64 {
-        // `new` added it.
-        self.tai.wrapping_sub(self.realtime)
+        // `with` added it.
+        self.tai.wrapping_sub(self.realtime) / NSEC_PER_SEC
     }
 }
 
@@ -156,11 +174,39 @@ mod tests {
 
     #[test]
     fn tai_steps_with_realtime() {
-        let offsets = Offsets::new(ns(0), 0, ns(0), ns(0), 37)
-            .and_then(|offsets| offsets.with_realtime(ns(100), 7, ns(50)));
+        let ahead = Ahead::reading(ns(50), ns(100), 7, 37);
+        assert_eq!(
+            ahead,
+            Ok(Ahead {
+                realtime: -57,
+                tai_seconds: 37
+            })
+        );
+        let offsets = Offsets::new(ns(0), 0, ns(0), ns(0), 0)
+            .and_then(|offsets| Ok(offsets.with(ns(100), 7, &ahead?)));
         assert_eq!(offsets.map(|o| o.realtime()), Ok(-57));
         assert_eq!(offsets.map(tai), Ok((36_999_999_943, 37)));
         assert_eq!(offsets.map(|o| o.boottime()), Ok(0));
+    }
+
+    #[test]
+    fn no_clock_is_negative() {
+        let set = |mono, sleep, realtime, tai_seconds| {
+            let ahead = Ahead {
+                realtime,
+                tai_seconds,
+            };
+            Offsets::new(ns(0), 0, ns(0), ns(0), 0)
+                .map(|offsets| offsets.with(ns(mono), sleep, &ahead))
+                .map(|offsets| (offsets.realtime(), offsets.tai()))
+        };
+        // TAI is a second behind, when REALTIME reads 0.5 s.
+        assert_eq!(set(100, 20, 499_999_880, -1), Ok((499_999_880, -120)));
+        assert_eq!(set(100, 20, -121, 0), Ok((-120, -120)));
+        assert_eq!(
+            set(0, 0, 2_000_000_000, -1),
+            Ok((2_000_000_000, 1_000_000_000))
+        );
     }
 
     #[test]
@@ -168,10 +214,9 @@ mod tests {
         let zero = ns(0);
         let last = ns(SETTABLE_MAX);
         let past = ns(SETTABLE_MAX + 1);
-        assert!(Offsets::new(zero, 0, last, last, TAI_SECONDS_MAX).is_ok());
+        assert!(Offsets::new(zero, 0, last, last, 100_000).is_ok());
         assert!(Offsets::new(zero, 0, past, zero, 0).is_err());
         assert!(Offsets::new(zero, 0, zero, past, 0).is_err());
-        assert!(Offsets::new(zero, 0, zero, zero, TAI_SECONDS_MAX + 1).is_err());
         assert!(Offsets::new(NsTime::MAX, 1, zero, zero, 0).is_ok());
         assert!(Offsets::new(NsTime::MAX, 2, zero, zero, 0).is_err());
     }

@@ -70,13 +70,14 @@ impl Segment {
         }
     }
 
-    /// The same clocks anchored at the later time `at`, from there on at `rate`.
-    pub fn continued(&self, at: RefTime, rate: Rate) -> Self {
+    /// The same clocks anchored at the later time `at`, from there on at the rates `mono` and
+    /// `raw`.
+    pub fn continued(&self, at: RefTime, mono: Rate, raw: Rate) -> Self {
         let delta = at.since(self.anchor);
         Self {
             anchor: at,
-            mono: self.mono.continued(delta, rate),
-            raw: self.raw.continued(delta, rate),
+            mono: self.mono.continued(delta, mono),
+            raw: self.raw.continued(delta, raw),
             offsets: self.offsets,
         }
     }

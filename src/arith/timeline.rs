@@ -8,7 +8,7 @@
 //! not, provided that
 //!
 //! - a change is published before the reference reaches its anchor, and after it has reached that
-//!   of the change before; and
+//!   of the change before, unless it takes the place of that; and
 //! - no reader uses a reference time older than the anchor of the change before the last.
 //!
 //! Both are the publisher's business: it keeps changes far enough ahead and apart.
@@ -16,7 +16,10 @@
 use super::{
     error::Error,
     line::Line,
-    offsets::Offsets,
+    offsets::{
+        Ahead,
+        Offsets, //
+    },
     rate::Rate,
     segment::{
         Clock,
@@ -47,16 +50,18 @@ pub struct Start {
     /// What REALTIME reads.
     pub realtime: NsTime,
     /// TAI - UTC in seconds.
-    pub tai_seconds: u32,
+    pub tai_seconds: i32,
 }
 
 /// What changes at a reference time. What is [`None`] stays.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Change {
-    /// How fast the clocks run from then on.
-    pub rate: Option<Rate>,
-    /// What REALTIME reads then, if the host does not sleep until then.
-    pub realtime: Option<NsTime>,
+    /// How fast all clocks but RAW run from then on.
+    pub mono: Option<Rate>,
+    /// How fast RAW runs from then on.
+    pub raw: Option<Rate>,
+    /// Where REALTIME and TAI are then.
+    pub ahead: Option<Ahead>,
 }
 
 /// A namespace's clocks: the segment in effect, or about to be, and the one before.
@@ -101,22 +106,28 @@ impl Timeline {
         Self { previous, current }
     }
 
-    /// The clocks after `change` at the reference time `at`, which is not before the last change;
-    /// the host has slept for `sleep` ns.
+    /// The clocks after `change` at the reference time `at`; the host has slept for `sleep` ns.
+    ///
+    /// If the last change is still to come then, this one takes its place. It cannot be before the
+    /// one before that.
     pub fn change(&self, at: RefTime, sleep: u64, change: &Change) -> Result<Self, Error> {
-        if at < self.current.anchor() {
+        if at < self.previous.anchor() {
             return Err(Error::BeforeAnchor);
         }
-        let rate = change.rate.unwrap_or(self.current.mono().rate());
-        let mut next = self.current.continued(at, rate);
-        if let Some(realtime) = change.realtime {
+        let before = self.at(at);
+        let mut next = before.continued(
+            at,
+            change.mono.unwrap_or(before.mono().rate()),
+            change.raw.unwrap_or(before.raw().rate()),
+        );
+        if let Some(ahead) = &change.ahead {
             let mono = next.mono().anchor().floor();
-            next = next.with_offsets(next.offsets().with_realtime(mono, sleep, realtime)?);
+            next = next.with_offsets(next.offsets().with(mono, sleep, ahead));
         }
-        // INVARIANT: `at` was checked, and `next` continues the lines of `current`; the offset of
+        // INVARIANT: `at` was checked, and `next` continues the lines of `before`; the offset of
         // BOOTTIME never changes.
         Ok(Self {
-            previous: self.current,
+            previous: *before,
             current: next,
         })
     }
@@ -213,12 +224,14 @@ mod tests {
             realtime: ns(500),
             tai_seconds: 0,
         })?;
+        let rate = Some(Rate::from_parts(3, 0)?);
         start.change(
             at(2000),
             0,
             &Change {
-                rate: Some(Rate::from_parts(3, 0)?),
-                realtime: Some(ns(realtime)),
+                mono: rate,
+                raw: rate,
+                ahead: Some(Ahead::reading(ns(realtime), ns(1000), 0, 0)?),
             },
         )
     }
@@ -284,10 +297,24 @@ mod tests {
 
     #[test]
     fn changes_have_an_order() {
-        let early = stepped(0).and_then(|t| t.change(at(1999), 0, &Change::default()));
+        let early = stepped(0).and_then(|t| t.change(at(999), 0, &Change::default()));
         assert_eq!(early, Err(Error::BeforeAnchor));
         assert!(stepped(0)
             .and_then(|t| t.change(at(2000), 0, &Change::default()))
             .is_ok());
+    }
+
+    #[test]
+    fn a_change_takes_the_place_of_one_that_is_to_come() {
+        let slower = Change {
+            mono: Some(Rate::ZERO),
+            ..Change::default()
+        };
+        let changed = stepped(9000).and_then(|t| t.change(at(1500), 0, &slower));
+        let read = |clock, reference| changed.map(|t| t.read(clock, at(reference), 0).as_ns());
+        assert_eq!(read(Clock::Monotonic, 1499), Ok(499));
+        assert_eq!(read(Clock::Monotonic, 2500), Ok(500));
+        assert_eq!(read(Clock::Raw, 2500), Ok(1500));
+        assert_eq!(read(Clock::Realtime, 2500), Ok(1000));
     }
 }

@@ -129,6 +129,11 @@ impl<const HZ: i64> Discipline<HZ> {
         (self.offset, self.adjust, self.adjust_frac)
     }
 
+    /// What is left of the phase offset, ns.
+    pub fn phase(&self) -> i64 {
+        shift_right(self.offset.wrapping_mul(HZ), SCALE_SHIFT)
+    }
+
     /// The second at whose begin a leap second is due: [`i64::MAX`] if none is.
     pub fn next_leap(&self) -> i64 {
         self.next_leap
@@ -164,8 +169,7 @@ impl<const HZ: i64> Discipline<HZ> {
             txc.offset = left;
         } else {
             self.set(txc, second, tai);
-            let left = shift_right(self.offset.wrapping_mul(HZ), SCALE_SHIFT);
-            txc.offset = self.show(left);
+            txc.offset = self.show(self.phase());
         }
 
         let mut state = self.state;

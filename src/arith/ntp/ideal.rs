@@ -45,7 +45,7 @@ const SETTABLE_END: i64 = KTIME_MAX as i64 / NSEC_PER_SEC - 30 * 365 * 86_400;
 
 /// So many parts of [`Ntp::advance`] are done at a time: it must not keep interrupts off
 /// for long.
-const BUDGET: u32 = 4096;
+const BUDGET: u32 = 256;
 
 /// A real clock this far from the last tick of the ideal one, in units of 2^-56 ns, is not led back
 /// to it.
@@ -226,6 +226,20 @@ impl<const HZ: i64> Ntp<HZ> {
         self.discipline.clear();
         self.restart(now);
         Ok(())
+    }
+
+    /// Goes on from `now`, where REALTIME is `realtime` ns ahead of MONOTONIC and sleep, wherever
+    /// the clocks were before.
+    pub fn rebase(&mut self, now: &Moment, realtime: i64) {
+        self.sleep = now.sleep;
+        self.realtime = realtime;
+        self.restart(now);
+        self.discipline.skip_to(self.second);
+    }
+
+    /// Drops what was going on, as REALTIME was set. The frequency stays.
+    pub fn clear(&mut self) {
+        self.discipline.clear();
     }
 
     /// Begins a tick. The ideal clock is where the real one is.

@@ -129,6 +129,24 @@ impl Timex {
         self.modes & modes != 0
     }
 
+    /// The call that reads what is left of an `adjtime()`.
+    pub fn reading_adjtime() -> Self {
+        Self {
+            modes: modes::ADJTIME | modes::SINGLESHOT | modes::READONLY,
+            ..Self::default()
+        }
+    }
+
+    /// Whether the call changes nothing.
+    pub fn only_reads(&self) -> bool {
+        self.modes == 0 || self.has(modes::ADJTIME) && self.has(modes::READONLY) && !self.steps()
+    }
+
+    /// Whether the call steps REALTIME.
+    pub fn steps(&self) -> bool {
+        self.has(modes::SETOFFSET)
+    }
+
     /// How far REALTIME is stepped: seconds and nanoseconds.
     pub(super) fn step(&self) -> (i64, i64) {
         if self.has(modes::NANO) {
@@ -217,6 +235,15 @@ mod tests {
     fn reading_adjtime_does_not_permit_a_step() {
         let txc = call(0xa001 | modes::SETOFFSET);
         assert_eq!(outcome(txc), (FINE, NOT_PERMITTED));
+    }
+
+    #[test]
+    fn some_calls_only_read() {
+        assert!(call(0).only_reads());
+        assert!(Timex::reading_adjtime().only_reads());
+        assert!(!call(0x8001).only_reads());
+        assert!(!call(modes::NANO).only_reads());
+        assert!(!call(0xa001 | modes::SETOFFSET).only_reads());
     }
 
     #[test]

@@ -7,3 +7,4 @@ pub mod oracle;
 pub mod page;
 pub mod random;
 pub mod vectors;
+pub mod wish;

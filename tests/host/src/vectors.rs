@@ -27,13 +27,14 @@ use timens_arith::{
     rate::Rate,
     segment::Clock,
     time::{FixedNs, NsTime, RefTime, KTIME_MAX},
-    timeline::{Change, Start, Timeline},
+    timeline::{Start, Timeline},
 };
 
 use crate::{
     oracle,
     page::{PageClock, PageLine, PageSegment},
     random::Random,
+    wish::Wish,
 };
 
 /// A year of 365 days, in ns.
@@ -170,20 +171,20 @@ fn random_timeline(random: &mut Random) -> (Timeline, u64) {
         raw: random_fixed(random),
         boottime: NsTime::from_ns(random.of_any_size(200 * YEAR)),
         realtime: NsTime::from_ns(random.of_any_size(200 * YEAR)),
-        tai_seconds: random.up_to(100_000) as u32,
+        tai_seconds: random.up_to(100_000) as i32,
     };
     let mut timeline = Timeline::start(&start).expect("the readings are in range");
 
     for _ in 0..random.up_to(2) {
         at += random.of_any_size(20 * YEAR);
         sleep += random.of_any_size(YEAR);
-        let change = Change {
+        let wish = Wish {
             rate: Some(random_rate(random)),
             realtime: (random.up_to(1) == 1)
                 .then(|| NsTime::from_ns(random.of_any_size(200 * YEAR))),
         };
         // A REALTIME too far behind a MONOTONIC at its end is refused: then nothing changes.
-        if let Ok(changed) = timeline.change(RefTime::from_ns(at), sleep, &change) {
+        if let Ok(changed) = wish.apply(&timeline, RefTime::from_ns(at), sleep) {
             timeline = changed;
         }
     }

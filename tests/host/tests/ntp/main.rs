@@ -9,3 +9,4 @@ mod inputs;
 mod kernel;
 mod leap;
 mod properties;
+mod steered;

@@ -8,9 +8,9 @@ use timens_arith::{
     rate::Rate,
     segment::Clock,
     time::{FixedNs, NsTime, RefTime, KTIME_MAX},
-    timeline::{Change, Start, Timeline},
+    timeline::{Start, Timeline},
 };
-use timens_host_tests::{random::Random, vectors::YEAR};
+use timens_host_tests::{random::Random, vectors::YEAR, wish::Wish};
 
 use crate::inputs::{cases, change, started, up_to, CLOCKS};
 
@@ -25,7 +25,7 @@ fn history() -> impl Strategy<Value = Vec<(Timeline, u64)>> {
                 let (timeline, sleep) = history[history.len() - 1];
                 let at = timeline.current().anchor().saturating_add(gap);
                 let sleep = sleep + slept / 64;
-                history.push((timeline.change(at, sleep, &change).ok()?, sleep));
+                history.push((change.apply(&timeline, at, sleep).ok()?, sleep));
             }
             let (last, _) = history[history.len() - 1];
             (last.current().anchor() < RefTime::MAX).then_some(history)
@@ -148,11 +148,11 @@ fn a_million_changes_lose_less_than_a_nanosecond() {
         // 1 +- 500 ppm, mostly not a whole number of anything.
         let ppm = Rate::ONE.as_units() / 1_000_000;
         let rate = Rate::ONE.as_units() - 500 * ppm + random.up_to(1_000 * ppm);
-        let change = Change {
+        let wish = Wish {
             rate: Rate::from_units(rate).ok(),
-            ..Change::default()
+            ..Wish::default()
         };
-        timeline = timeline.change(RefTime::from_ns(at), 0, &change).unwrap();
+        timeline = wish.apply(&timeline, RefTime::from_ns(at), 0).unwrap();
     }
 
     assert!(at > 280 * YEAR && at < KTIME_MAX);

@@ -7,9 +7,9 @@ use timens_arith::{
     rate::Rate,
     segment::Clock,
     time::{FixedNs, NsTime, RefTime, KTIME_MAX},
-    timeline::{Change, Start, Timeline},
+    timeline::{Start, Timeline},
 };
-use timens_host_tests::vectors::YEAR;
+use timens_host_tests::{vectors::YEAR, wish::Wish};
 
 /// All clocks of a namespace.
 pub(crate) const CLOCKS: [Clock; 5] = [
@@ -81,7 +81,7 @@ pub(crate) fn started() -> impl Strategy<Value = (Timeline, u64)> {
         fixed(),
         up_to(SETTABLE_MAX),
         up_to(SETTABLE_MAX),
-        0..=100_000u32,
+        0..=100_000i32,
     )
         .prop_filter_map(
             "REALTIME or BOOTTIME too far behind MONOTONIC",
@@ -102,7 +102,7 @@ pub(crate) fn started() -> impl Strategy<Value = (Timeline, u64)> {
 }
 
 /// A change, how long after the change before it, and how long the host slept between them.
-pub(crate) fn change() -> impl Strategy<Value = (u64, u64, Change)> {
+pub(crate) fn change() -> impl Strategy<Value = (u64, u64, Wish)> {
     (
         up_to(KTIME_MAX),
         up_to(YEAR),
@@ -111,7 +111,7 @@ pub(crate) fn change() -> impl Strategy<Value = (u64, u64, Change)> {
     )
         .prop_map(|(gap, sleep, rate, realtime)| {
             let realtime = realtime.map(NsTime::from_ns);
-            (gap, sleep, Change { rate, realtime })
+            (gap, sleep, Wish { rate, realtime })
         })
 }
 
@@ -123,7 +123,7 @@ pub(crate) fn changed() -> impl Strategy<Value = (Timeline, u64)> {
             for (gap, slept, change) in changes {
                 sleep += slept;
                 let at = timeline.current().anchor().saturating_add(gap);
-                timeline = timeline.change(at, sleep, &change).ok()?;
+                timeline = change.apply(&timeline, at, sleep).ok()?;
             }
             Some((timeline, sleep))
         },

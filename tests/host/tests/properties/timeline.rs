@@ -7,9 +7,9 @@ use timens_arith::{
     rate::Rate,
     segment::Clock,
     time::{NsTime, RefTime, KTIME_MAX},
-    timeline::{Change, Timeline},
+    timeline::Timeline,
 };
-use timens_host_tests::{oracle, page::PageClock, vectors::YEAR};
+use timens_host_tests::{oracle, page::PageClock, vectors::YEAR, wish::Wish};
 
 use crate::inputs::{
     cases, changed, clock, rate, reference_near, started, up_to, CLOCKS, SETTABLE_MAX,
@@ -123,8 +123,8 @@ proptest! {
         ahead in 1..=KTIME_MAX,
     ) {
         let at = timeline.current().anchor();
-        let freeze = Change { rate: Some(Rate::ZERO), ..Change::default() };
-        let frozen = timeline.change(at, sleep, &freeze).unwrap();
+        let freeze = Wish { rate: Some(Rate::ZERO), ..Wish::default() };
+        let frozen = freeze.apply(&timeline, at, sleep).unwrap();
         for clock in CLOCKS {
             let reading = frozen.read(clock, at, sleep);
             prop_assert_eq!(frozen.read(clock, at.saturating_add(later), sleep), reading);
@@ -148,8 +148,8 @@ proptest! {
                 prop_assert_eq!(timeline.read(clock, later, sleep), NsTime::MAX);
             }
             // The fastest clock reaches its end, if there is time enough.
-            let fast = Change { rate: Some(Rate::MAX), ..Change::default() };
-            let fast = timeline.change(at, sleep, &fast).unwrap();
+            let fast = Wish { rate: Some(Rate::MAX), ..Wish::default() };
+            let fast = fast.apply(&timeline, at, sleep).unwrap();
             if at.as_ns() < KTIME_MAX - 2 * YEAR && clock == Clock::Monotonic {
                 prop_assert_eq!(fast.read(clock, RefTime::MAX, sleep), NsTime::MAX);
             }
@@ -180,8 +180,8 @@ proptest! {
         let at = timeline.current().anchor().saturating_add(gap);
         let sleep = sleep + slept;
         let realtime = NsTime::from_ns(realtime);
-        let change = Change { rate, realtime: Some(realtime) };
-        let Ok(stepped) = timeline.change(at, sleep, &change) else {
+        let change = Wish { rate, realtime: Some(realtime) };
+        let Ok(stepped) = change.apply(&timeline, at, sleep) else {
             // Refused only where the offset has no place in 64 bits.
             let mono = timeline.read(Clock::Monotonic, at, sleep).as_ns();
             prop_assert!(
@@ -207,8 +207,8 @@ proptest! {
         (timeline, sleep) in changed(),
         past in SETTABLE_MAX + 1..=KTIME_MAX,
     ) {
-        let change = Change { realtime: Some(NsTime::from_ns(past)), ..Change::default() };
+        let change = Wish { realtime: Some(NsTime::from_ns(past)), ..Wish::default() };
         let at = timeline.current().anchor();
-        prop_assert!(timeline.change(at, sleep, &change).is_err());
+        prop_assert!(change.apply(&timeline, at, sleep).is_err());
     }
 }

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A namespace's clocks with what makes them run as they do.
+//!
+//! ```text
+//!  rate R ---> RAW -----------.
+//!                             v
+//!  adjtimex ---> discipline ---> course ---> MONOTONIC, BOOTTIME
+//!                    |                          |
+//!  settime ----------+--- REALTIME's offset ----+---> REALTIME, TAI
+//! ```
+//!
+//! RAW runs at the **base** rate. MONOTONIC runs on a **course** that the discipline plots, and so
+//! changes its rate now and then by itself: the course after the present one is published **ahead**,
+//! while the present one lasts, so that no clock depends on how punctual the publisher is.
+//!
+//! Somebody who changes a clock has to take **turns**: see [`Steered::turn`].
+
+use super::{
+    error::Error,
+    ntp::{
+        ideal::{
+            Moment,
+            Ntp, //
+        },
+        timex::{
+            Refusal,
+            TimeState,
+            Timex, //
+        }, //
+    },
+    offsets::Ahead,
+    rate::Rate,
+    time::{
+        NsTime,
+        RefTime,
+        FRAC_BITS, //
+    },
+    timeline::{
+        Change,
+        Timeline, //
+    }, //
+};
+
+/// Time between changes of one clock, ns.
+///
+/// Readers know two segments. One that sampled its reference longer ago than that reads
+/// the start of the older one.
+const CHANGE_INTERVAL: u64 = 1_000_000;
+
+/// A course lasts at least that long, ns of the reference.
+const COURSE_MIN: u64 = 20_000_000;
+
+/// A course lasts at least that long on a clock that is so fast that it has many seconds in one
+/// of the reference.
+const COURSE_MIN_FAST: u64 = 500_000_000;
+
+/// A base rate above this is fast.
+const FAST: u64 = 2 << FRAC_BITS;
+
+/// A course is published no earlier than so long before it begins, ns: the host's sleep would move
+/// a leap second that has been published.
+const AHEAD_MAX: u64 = 1 << 30;
+
+/// The clocks, the base rate and the discipline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Steered<const HZ: i64> {
+    timeline: Timeline,
+    base: Rate,
+    ntp: Ntp<HZ>,
+    /// Where the course of the timeline's last segment ends. [`None`] if it does not.
+    end: Option<RefTime>,
+    /// Where REALTIME steps by itself, as long as nobody has been told.
+    leap: Option<RefTime>,
+}
+
+impl<const HZ: i64> Steered<HZ> {
+    /// How long before the end of a course the next one should be published, ns: so late may a
+    /// timer of some ticks be.
+    const MARGIN: u64 = 3 * 1_000_000_000 / HZ.unsigned_abs();
+
+    /// The shortest course, ns of the reference: there has to be time to publish the next one.
+    const COURSE_MIN: u64 = if 2 * Self::MARGIN > COURSE_MIN {
+        2 * Self::MARGIN
+    } else {
+        COURSE_MIN
+    };
+
+    /// The clocks of `timeline` from `at` on, at the rate `base`. They go on with the discipline
+    /// `ntp`, if there is one, that [`Ntp::rebase`] or [`Ntp::advance`] has brought up to that.
+    pub fn new(
+        timeline: Timeline,
+        base: Rate,
+        ntp: Option<Ntp<HZ>>,
+        at: RefTime,
+        sleep: u64,
+    ) -> Self {
+        let now = moment(&timeline, at, sleep);
+        let offsets = timeline.at(at).offsets();
+        // CAST: See `Offsets`.
+        let tai = offsets.tai_seconds() as i32;
+        let mut steered = Self {
+            timeline,
+            base,
+            ntp: ntp.unwrap_or_else(|| Ntp::new(&now, offsets.realtime(), tai)),
+            end: None,
+            leap: None,
+        };
+        steered.steer(at, sleep);
+        steered
+    }
+
+    /// What is to be published.
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    /// The rate of RAW.
+    pub fn base(&self) -> Rate {
+        self.base
+    }
+
+    /// The discipline.
+    pub fn ntp(&self) -> &Ntp<HZ> {
+        &self.ntp
+    }
+
+    /// When a change may be published that takes effect at `at`.
+    ///
+    /// There has to be a while between two of them, except that one takes the place of one that is
+    /// still to come.
+    pub fn turn(&self, at: RefTime) -> RefTime {
+        self.timeline
+            .at(at)
+            .anchor()
+            .saturating_add(CHANGE_INTERVAL)
+    }
+
+    /// Does what the discipline was to do until `at`. Returns whether that was all: else call it
+    /// again. Before anything else is done as of `at`.
+    pub fn advance(&mut self, at: RefTime, sleep: u64) -> bool {
+        let now = self.moment(at, sleep);
+        self.ntp.advance(&now)
+    }
+
+    /// `clock_settime()`. To be published by [`Steered::steer`], as is whatever follows.
+    pub fn set_realtime(
+        &mut self,
+        at: RefTime,
+        sleep: u64,
+        (sec, nsec): (i64, i64),
+    ) -> Result<(), Refusal> {
+        let now = self.moment(at, sleep);
+        self.ntp.set_realtime(&now, sec, nsec)
+    }
+
+    /// Sets REALTIME to `realtime`, which may be before MONOTONIC.
+    pub fn put_realtime(&mut self, at: RefTime, sleep: u64, realtime: NsTime) -> Result<(), Error> {
+        let now = self.moment(at, sleep);
+        let tai_seconds = self.ntp.tai();
+        let ahead = Ahead::reading(realtime, now.mono.floor(), sleep, tai_seconds)?;
+        self.ntp.rebase(&now, ahead.realtime);
+        self.ntp.clear();
+        Ok(())
+    }
+
+    /// Sets the base rate.
+    pub fn set_base(&mut self, base: Rate) {
+        self.base = base;
+    }
+
+    /// `adjtimex()`, after [`validate`](super::ntp::timex::validate).
+    pub fn adjtimex(
+        &mut self,
+        at: RefTime,
+        sleep: u64,
+        txc: &mut Timex,
+    ) -> Result<TimeState, Refusal> {
+        let now = self.moment(at, sleep);
+        self.ntp.adjtimex(&now, txc)
+    }
+
+    /// Plots the course from `at` on.
+    pub fn steer(&mut self, at: RefTime, sleep: u64) {
+        let now = self.moment(at, sleep);
+        let course = self.ntp.course(&now, self.course_min());
+        let change = Change {
+            mono: Some(course.rate(self.base)),
+            raw: Some(self.base),
+            ahead: Some(Ahead {
+                realtime: self.ntp.realtime(),
+                tai_seconds: self.ntp.tai(),
+            }),
+        };
+        // It cannot fail from the turn on, and before there is nothing to do.
+        if let Ok(timeline) = self.timeline.change(at, sleep, &change) {
+            self.timeline = timeline;
+            self.end = course.end.and_then(|end| {
+                let tick = end.tick();
+                let after = NsTime::from_ns(tick.floor().as_ns().saturating_add(1));
+                let time = if tick.frac() == 0 {
+                    tick.floor()
+                } else {
+                    after
+                };
+                let delta = timeline.current().raw().delta_for(time)?;
+                Some(at.saturating_add(delta))
+            });
+        }
+    }
+
+    /// Whether MONOTONIC and RAW run from `at` on as they did `before`, so that nothing but
+    /// REALTIME and TAI has changed.
+    pub fn runs_as(&self, before: &Self, at: RefTime) -> bool {
+        let (old, new) = (before.timeline.at(at), self.timeline.current());
+        old.mono().rate() == new.mono().rate() && old.raw().rate() == new.raw().rate()
+    }
+
+    /// Whether no reader finds a difference to what is published already, `before`, from `at` on.
+    pub fn reads_as(&self, before: &Self, at: RefTime) -> bool {
+        before.timeline.current().anchor() <= at
+            && self.runs_as(before, at)
+            && before.timeline.current().offsets() == self.timeline.current().offsets()
+    }
+
+    /// How far REALTIME has been stepped at `at`, ns, if it read as `before` until then.
+    pub fn step(&self, before: &Self, at: RefTime) -> i64 {
+        let old = before.timeline.at(at).offsets().realtime();
+        self.timeline
+            .current()
+            .offsets()
+            .realtime()
+            .saturating_sub(old)
+    }
+
+    /// The same with the timeline that was published `before`, as nobody would find a difference.
+    pub fn with_timeline_of(self, before: &Self) -> Self {
+        Self {
+            timeline: before.timeline,
+            ..self
+        }
+    }
+
+    /// Where the present course ends, if the next one may be published at `now`.
+    pub fn next_course(&self, now: RefTime) -> Option<RefTime> {
+        let in_effect = now >= self.turn(self.timeline.current().anchor());
+        self.end
+            .filter(|end| in_effect && end.since(now) <= AHEAD_MAX.saturating_mul(2))
+    }
+
+    /// What the clocks are when this, which begins where the course `before` ends, has been
+    /// published ahead.
+    pub fn scheduled(self, before: &Self) -> Self {
+        let anchor = self.timeline.current().anchor();
+        let step = self.step(before, anchor);
+        Self {
+            // It gets there by itself.
+            ntp: before.ntp,
+            leap: before.leap.or((step != 0).then_some(anchor)),
+            ..self
+        }
+    }
+
+    /// Whether REALTIME has stepped by itself until `now` since the last time.
+    pub fn take_leap(&mut self, now: RefTime) -> bool {
+        self.leap.take_if(|leap| *leap <= now).is_some()
+    }
+
+    /// What was to come has been called off by a change at `at`.
+    pub fn call_off_leap(&mut self, at: RefTime) {
+        self.leap = self.leap.filter(|leap| *leap <= at);
+    }
+
+    /// When somebody has to look after the clocks: to publish the next course, or to tell of a
+    /// leap second. [`None`] if they run by themselves.
+    ///
+    /// Many clocks get the same answer, so that one interrupt is enough for them.
+    pub fn wake(&self) -> Option<RefTime> {
+        let course = self.end.map(|end| {
+            let earliest = self.turn(self.timeline.current().anchor());
+            let latest = end.as_ns().saturating_sub(Self::MARGIN);
+            let room = latest.saturating_sub(earliest.as_ns()).min(AHEAD_MAX);
+            let grid = 1u64
+                .checked_shl(room.checked_ilog2().unwrap_or(0))
+                .unwrap_or(1);
+            RefTime::from_ns(latest & !grid.wrapping_sub(1)).max(earliest)
+        });
+        match (course, self.leap) {
+            (Some(course), Some(leap)) => Some(course.min(leap)),
+            (course, leap) => course.or(leap),
+        }
+    }
+
+    /// What the clocks read that the discipline looks at.
+    fn moment(&self, at: RefTime, sleep: u64) -> Moment {
+        moment(&self.timeline, at, sleep)
+    }
+
+    /// The shortest course, ns of RAW.
+    fn course_min(&self) -> u64 {
+        let base = self.base.as_units();
+        let ns = if base > FAST {
+            COURSE_MIN_FAST
+        } else {
+            Self::COURSE_MIN
+        };
+        // CAST: Less than 2^29 * 2^8. The product has 29 + 64 bits.
+        (u128::from(ns).wrapping_mul(u128::from(base)) >> FRAC_BITS) as u64
+    }
+}
+
+/// What the clocks of `timeline` read at `at` when the host has slept for `sleep` ns.
+pub fn moment(timeline: &Timeline, at: RefTime, sleep: u64) -> Moment {
+    let segment = timeline.at(at);
+    let delta = at.since(segment.anchor());
+    Moment {
+        raw: segment.raw().fixed_at(delta),
+        mono: segment.mono().fixed_at(delta),
+        sleep,
+    }
+}

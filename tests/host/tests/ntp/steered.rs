@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Clocks that are steered, by somebody who looks after them as late as he may.
+
+use crate::inputs::{call, cases, NSEC};
+use proptest::prelude::*;
+use timens_arith::{
+    ntp::timex::{modes, status, Timex},
+    rate::Rate,
+    segment::Clock,
+    steered::Steered,
+    time::{FixedNs, NsTime, RefTime},
+    timeline::{Start, Timeline},
+};
+use timens_host_tests::random::Random;
+
+const HZ: i64 = 250;
+
+/// How far ahead a change takes effect, and how late a worker may be, ns.
+const LEAD: u64 = 10_000;
+const LATE: u64 = 2 * NSEC / HZ as u64;
+
+const CHANGE_INTERVAL: u64 = 1_000_000;
+
+/// A namespace, with every timeline that was ever published.
+struct Namespace {
+    clocks: Steered<HZ>,
+    now: u64,
+    published: Vec<Timeline>,
+    /// What readers have seen at `now`, at the latest.
+    seen: [u64; 3],
+    /// How often somebody looked after the clocks.
+    wakes: u64,
+    /// How often there was a leap second to tell of.
+    leaps: u64,
+}
+
+const MONOTONIC: [Clock; 3] = [Clock::Monotonic, Clock::Raw, Clock::Boottime];
+
+impl Namespace {
+    fn new(base: Rate, realtime: u64) -> Self {
+        let start = Start {
+            at: RefTime::from_ns(0),
+            sleep: 0,
+            rate: base,
+            mono: FixedNs::from_units(0),
+            raw: FixedNs::from_units(0),
+            boottime: NsTime::from_ns(0),
+            realtime: NsTime::from_ns(realtime),
+            tai_seconds: 37,
+        };
+        let timeline = Timeline::start(&start).unwrap();
+        let clocks = Steered::new(timeline, base, None, start.at, 0);
+        Self {
+            clocks,
+            now: CHANGE_INTERVAL,
+            published: vec![*clocks.timeline()],
+            seen: [0; 3],
+            wakes: 0,
+            leaps: 0,
+        }
+    }
+
+    fn read(&self, clock: Clock) -> u64 {
+        let at = RefTime::from_ns(self.now);
+        self.clocks.timeline().read(clock, at, 0).as_ns()
+    }
+
+    /// Publishes `next`, and checks that no reader can tell whether he got it or what was before.
+    fn publish(&mut self, next: Steered<HZ>) {
+        let anchor = next.timeline().current().anchor().as_ns();
+        let before = *self.clocks.timeline();
+        assert!(anchor >= self.now, "published late");
+        for reference in [self.now.saturating_sub(CHANGE_INTERVAL), self.now] {
+            let at = RefTime::from_ns(reference);
+            for clock in MONOTONIC {
+                let ahead = reference < anchor.min(before.current().anchor().as_ns());
+                if ahead || before.current().anchor().as_ns() <= reference {
+                    assert_eq!(
+                        before.read(clock, at, 0),
+                        next.timeline().read(clock, at, 0),
+                        "{clock:?} at {reference}"
+                    );
+                }
+            }
+        }
+        self.clocks = next;
+        self.published.push(*next.timeline());
+    }
+
+    /// Lets time pass until `until`, with whatever is to be done then.
+    fn pass(&mut self, until: u64) {
+        while let Some(wake) = self.clocks.wake() {
+            let at = wake.as_ns().max(self.now) + LATE;
+            if at > until {
+                break;
+            }
+            self.go(at);
+            self.look_after();
+        }
+        self.go(until);
+    }
+
+    fn go(&mut self, now: u64) {
+        self.now = now;
+        for (clock, seen) in MONOTONIC.into_iter().zip(&mut self.seen) {
+            let at = RefTime::from_ns(now);
+            let reading = self.clocks.timeline().read(clock, at, 0).as_ns();
+            assert!(reading >= *seen, "{clock:?} went back");
+            *seen = reading;
+        }
+    }
+
+    fn look_after(&mut self) {
+        self.wakes += 1;
+        let now = RefTime::from_ns(self.now);
+        while !self.clocks.advance(now, 0) {}
+        self.leaps += u64::from(self.clocks.take_leap(now));
+        let before = self.clocks;
+        if let Some(end) = before.next_course(now) {
+            assert!(end.as_ns() > self.now, "too late");
+            let mut next = before;
+            while !next.advance(end, 0) {}
+            next.steer(end, 0);
+            self.publish(next.scheduled(&before));
+        }
+    }
+
+    /// Carries a call out, when it is its turn.
+    fn call(&mut self, txc: &mut Timex) {
+        loop {
+            let at = RefTime::from_ns(self.now + LEAD);
+            let turn = self.clocks.turn(at);
+            if turn.as_ns() <= self.now {
+                break;
+            }
+            self.pass(turn.as_ns());
+        }
+        let at = RefTime::from_ns(self.now + LEAD);
+        let mut next = self.clocks;
+        while !next.advance(at, 0) {}
+        if next.adjtimex(at, 0, txc).is_ok() {
+            next.steer(at, 0);
+            next.call_off_leap(at);
+            self.publish(next);
+        }
+        self.pass(self.now + LEAD);
+    }
+
+    /// How far the ideal clock is from the real one, ns.
+    fn error(&self) -> i128 {
+        let at = RefTime::from_ns(self.now);
+        let mut clocks = self.clocks;
+        while !clocks.advance(at, 0) {}
+        let now = timens_arith::steered::moment(clocks.timeline(), at, 0);
+        let ideal = clocks.ntp().ideal_at(now.raw).as_units() as i128;
+        (ideal - now.mono.as_units() as i128) >> 56
+    }
+}
+
+fn base() -> impl Strategy<Value = Rate> {
+    prop_oneof![
+        Just(Rate::ONE),
+        Just(Rate::ZERO),
+        (0..255u64, 0..NSEC)
+            .prop_map(|(secs, nsecs)| Rate::from_parts(secs as i64, nsecs as i64).unwrap()),
+    ]
+}
+
+proptest! {
+    #![proptest_config(cases(64))]
+
+    /// Calls at any time: no clock goes back, nobody reads two times at once, nobody is late.
+    #[test]
+    fn clocks_are_continuous(
+        base in base(),
+        seed in any::<u64>(),
+        gaps in prop::collection::vec(1..20 * NSEC, 1..20),
+    ) {
+        let mut random = Random::new(seed);
+        let mut namespace = Namespace::new(base, 1_700_000_000_123_456_789);
+        for gap in gaps {
+            let mut txc = call(&mut random);
+            txc.modes &= !modes::SETOFFSET;
+            namespace.call(&mut txc);
+            namespace.pass(namespace.now + gap);
+        }
+    }
+
+    /// The real clock stays at the ideal one.
+    #[test]
+    fn the_clock_is_where_the_discipline_wants_it(
+        adjust in -400_000..400_000i64,
+        offset in -100_000_000..100_000_000i64,
+        freq in -500 * 65_536..500 * 65_536i64,
+        later in 3 * NSEC..300 * NSEC,
+    ) {
+        let mut namespace = Namespace::new(Rate::ONE, 1_700_000_000_123_456_789);
+        namespace.call(&mut Timex {
+            modes: modes::ADJTIME | modes::SINGLESHOT,
+            offset: adjust,
+            ..Timex::default()
+        });
+        namespace.call(&mut Timex {
+            modes: modes::STATUS | modes::NANO | modes::OFFSET | modes::FREQUENCY,
+            status: status::PLL,
+            constant: 6,
+            offset,
+            freq,
+            ..Timex::default()
+        });
+        for _ in 0..4 {
+            namespace.pass(namespace.now + later);
+            let error = namespace.error();
+            prop_assert!(error.abs() <= 2_000, "{error} ns off");
+        }
+        prop_assert_eq!(namespace.leaps, 0);
+        // Mostly one a second.
+        prop_assert!(namespace.wakes <= 4 * (namespace.now / NSEC) + 8);
+    }
+
+    /// Whatever grid the wake-ups are on, a course is published while the one before lasts.
+    #[test]
+    fn nobody_is_woken_for_nothing(base in base(), later in 1..1_000 * NSEC) {
+        let mut namespace = Namespace::new(base, 1_700_000_000_123_456_789);
+        namespace.pass(later);
+        prop_assert_eq!(namespace.wakes, 0);
+        prop_assert_eq!(namespace.clocks.wake(), None);
+    }
+}
+
+/// A leap second is published before it, at the exact reference, and is told of once.
+#[test]
+fn a_leap_second_is_published_ahead() {
+    let begin = 1_700_006_390 * NSEC;
+    for (asked, edge, then) in [(status::INS, 10, 9), (status::DEL, 9, 10)] {
+        let (edge, then) = (edge * NSEC, then * NSEC);
+        let mut namespace = Namespace::new(Rate::ONE, begin);
+        namespace.call(&mut Timex {
+            modes: modes::STATUS,
+            status: asked,
+            ..Timex::default()
+        });
+        namespace.pass(edge - 1);
+        assert_eq!(namespace.read(Clock::Realtime), begin + edge - 1);
+        assert_eq!(namespace.clocks.wake(), Some(RefTime::from_ns(edge)));
+        namespace.go(edge);
+        assert_eq!(namespace.read(Clock::Realtime), begin + then);
+        assert!(namespace.clocks.take_leap(RefTime::from_ns(edge)));
+        assert!(!namespace.clocks.take_leap(RefTime::from_ns(edge)));
+    }
+}
