@@ -19,6 +19,7 @@ pub(crate) mod plain;
 pub(crate) mod processes;
 pub(crate) mod reload;
 pub(crate) mod sleeping;
+pub(crate) mod stamps;
 pub(crate) mod suspend;
 pub(crate) mod timers;
 pub(crate) mod unprivileged;
@@ -39,6 +40,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Test> {
         cloning::TESTS,
         processes::TESTS,
         ia32::TESTS,
+        stamps::TESTS,
         uptime::TESTS,
         host::TESTS,
         sleeping::TESTS,

@@ -15,7 +15,7 @@ mod signal_wait;
 pub(crate) mod sleep;
 mod socket;
 pub(crate) mod timerfd;
-mod uring;
+pub(crate) mod uring;
 
 use rustix::io::Errno;
 

@@ -66,9 +66,13 @@ const ENTRIES: usize = 4;
 const SQE_SIZE: usize = 64;
 const CQE_SIZE: usize = 16;
 
+/// Completions have 16 more bytes.
+pub(crate) const SETUP_CQE32: u32 = 1 << 11;
+
 /// A ring for a few requests.
-struct Ring {
+pub(crate) struct Ring {
     entry: Entry,
+    flags: u32,
     fd: OwnedFd,
     rings: Place,
     sqes: Place,
@@ -76,9 +80,19 @@ struct Ring {
     params: Place,
 }
 
+/// What became of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Completion {
+    pub(crate) result: i32,
+    /// What a ring with SETUP_CQE32 has in addition.
+    pub(crate) more: [u64; 2],
+}
+
 impl Ring {
-    fn new(entry: Entry) -> Outcome<Self> {
+    /// One that is used by an entry.
+    pub(crate) fn new(entry: Entry, flags: u32) -> Outcome<Self> {
         let params = Place::zeroed(120)?;
+        params.write_u32(8, flags);
         let fd = syscall!(entry, SETUP, ENTRIES, &params).context("io_uring_setup")?;
         let fd = sys::own_descriptor(fd as i32);
         // A page is more than both queues need.
@@ -86,6 +100,7 @@ impl Ring {
         let sqes = Place::of_file(&fd, OFFSET_SQES, ENTRIES * SQE_SIZE)?;
         Ok(Self {
             entry,
+            flags,
             fd,
             rings,
             sqes,
@@ -104,7 +119,7 @@ impl Ring {
     }
 
     /// Queues a request.
-    fn push(&self, sqe: &[u8; SQE_SIZE]) {
+    pub(crate) fn push(&self, sqe: &[u8; SQE_SIZE]) {
         let (tail, array) = (self.submission(1), self.submission(6));
         let position = self.rings.read_u32(tail);
         let slot = position as usize % ENTRIES;
@@ -115,18 +130,28 @@ impl Ring {
 
     /// Submits `count` requests and waits for their completions. Returns their results.
     fn complete(&self, count: usize) -> Outcome<Vec<i32>> {
-        let (head, tail, cqes) = (self.completion(0), self.completion(1), self.completion(5));
-        let mut submit = count;
+        let completions = self.submit_and_wait(count, count)?;
+        Ok(completions
+            .iter()
+            .map(|completion| completion.result)
+            .collect())
+    }
+
+    /// Submits `submit` requests and waits for `count` completions.
+    pub(crate) fn submit_and_wait(
+        &self,
+        mut submit: usize,
+        count: usize,
+    ) -> Outcome<Vec<Completion>> {
+        let (head, tail) = (self.completion(0), self.completion(1));
         loop {
             let first = self.rings.read_u32(head);
-            if self.rings.read_u32(tail).wrapping_sub(first) as usize >= count {
-                let results = (0..count).map(|i| {
-                    let slot = first.wrapping_add(i as u32) as usize % (2 * ENTRIES);
-                    self.rings.read_u32(cqes + slot * CQE_SIZE + 8) as i32
-                });
-                let results = results.collect();
+            let there = self.rings.read_u32(tail).wrapping_sub(first) as usize;
+            if submit == 0 && there >= count {
+                let completions = (0..count).map(|i| self.read(first.wrapping_add(i as u32)));
+                let completions = completions.collect();
                 self.rings.write_u32(head, first.wrapping_add(count as u32));
-                return Ok(results);
+                return Ok(completions);
             }
             let fd = self.fd.as_raw_fd();
             match syscall!(self.entry, ENTER, fd, submit, count, ENTER_GETEVENTS) {
@@ -136,10 +161,28 @@ impl Ring {
             }
         }
     }
+
+    /// A completion that is there.
+    fn read(&self, position: u32) -> Completion {
+        let large = self.flags & SETUP_CQE32 != 0;
+        let size = if large { 2 * CQE_SIZE } else { CQE_SIZE };
+        let at = self.completion(5) + position as usize % (2 * ENTRIES) * size;
+        let more = |offset| {
+            if large {
+                self.rings.read_u64(at + offset)
+            } else {
+                0
+            }
+        };
+        Completion {
+            result: self.rings.read_u32(at + 8) as i32,
+            more: [more(16), more(24)],
+        }
+    }
 }
 
 /// A request, of what all that are used here have.
-fn request(operation: u8, flags: u8, fd: i32) -> [u8; SQE_SIZE] {
+pub(crate) fn request(operation: u8, flags: u8, fd: i32) -> [u8; SQE_SIZE] {
     let mut sqe = [0; SQE_SIZE];
     sqe[0] = operation;
     sqe[1] = flags;
@@ -163,7 +206,7 @@ fn timeout_request(operation: u8, timeout: Timeout, time: &Place) -> [u8; SQE_SI
 }
 
 fn timeout(site: Site) -> Outcome<Wait> {
-    let ring = Ring::new(site.entry)?;
+    let ring = Ring::new(site.entry, 0)?;
     let time = Place::zeroed(16)?;
     Ok(Box::new(move |ns| {
         time.write(0, &new_timespec(ns));
@@ -174,7 +217,7 @@ fn timeout(site: Site) -> Outcome<Wait> {
 }
 
 fn link_timeout(site: Site) -> Outcome<Wait> {
-    let ring = Ring::new(site.entry)?;
+    let ring = Ring::new(site.entry, 0)?;
     let time = Place::zeroed(16)?;
     let (reader, writer) = UnixStream::pair().context("socketpair")?;
     Ok(Box::new(move |ns| {
@@ -198,7 +241,7 @@ fn link_timeout(site: Site) -> Outcome<Wait> {
 
 fn enter(site: Site) -> Outcome<Wait> {
     let Site { entry, timeout, .. } = site;
-    let ring = Ring::new(entry)?;
+    let ring = Ring::new(entry, 0)?;
     let clock = Place::zeroed(16)?;
     clock.write_u32(0, timeout.clock_id() as u32);
     syscall!(
