@@ -23,18 +23,21 @@
 
 use crate::{
     arith::{
-        ntp::timex::{
-            validate,
-            Refusal,
-            TimeState,
-            Timex, //
+        ntp::{
+            ideal::Moment,
+            timex::{
+                validate,
+                Refusal,
+                TimeState,
+                Timex, //
+            }, //
         },
         segment::Clock,
         time::{
             NsTime,
             RefTime, //
         },
-        timeline::Timeline, //
+        timeline::Effect, //
     },
     counters,
     host::{
@@ -82,6 +85,35 @@ pub(crate) struct Running {
     pub(crate) rate_changes: u64,
 }
 
+impl Running {
+    /// Changes the clocks as of `at`, when the host has slept for `sleep` ns. [`None`] if there was
+    /// much to catch up with: then only that is done. If it fails, all is as `before`.
+    fn change_at<T>(
+        &mut self,
+        kind: Kind,
+        at: RefTime,
+        sleep: u64,
+        change: impl Fn(&mut Self, RefTime, &Moment) -> Result<T>,
+        before: &Self,
+    ) -> Result<Option<T>> {
+        let now = self.clocks.moment(at, sleep);
+        let forget = kind == Kind::Step && self.clocks.may_forget(&now);
+        if !forget && !self.clocks.advance(&now) {
+            return Ok(None);
+        }
+        match change(self, at, &now) {
+            Ok(value) => {
+                self.clocks.steer(at, &now);
+                Ok(Some(value))
+            }
+            Err(error) => {
+                *self = *before;
+                Err(error)
+            }
+        }
+    }
+}
+
 /// What came of an attempt to change a clock.
 enum Turn<T> {
     /// It is done, and the rest is to be done without the lock.
@@ -94,12 +126,21 @@ enum Turn<T> {
 
 /// What is to be done after a change, without the lock.
 struct Followup {
-    /// What was published, in place of what, if anything was.
-    timelines: Option<(Timeline, Timeline)>,
-    /// When it takes effect.
-    effect: RefTime,
+    /// What the change does, if anything had to be published.
+    effect: Option<Effect>,
+    /// Until when readers get by with what was before, if they do.
+    wait: Option<RefTime>,
     /// Whether REALTIME was stepped.
     set: bool,
+}
+
+/// What a change may do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Most likely it steps REALTIME, and nothing else.
+    Step,
+    /// Often it makes no difference to readers.
+    Adjustment,
 }
 
 impl NamespaceClock {
@@ -175,13 +216,15 @@ impl NamespaceClock {
         let _ = self.published.publish::<Error>(|now| {
             let host = Host::at(now);
             plan.advance(&host);
-            let clocks = plan.begin_anyhow(&host);
             *state = State::Running(Running {
-                clocks,
+                clocks: plan.begin_anyhow(&host),
                 steps: 0,
                 rate_changes: 0,
             });
-            Ok(*clocks.timeline())
+            match &*state {
+                State::Running(running) => Ok(running.clocks.timeline()),
+                State::Pending(_) => Err(EINVAL),
+            }
         });
         true
     }
@@ -197,13 +240,13 @@ impl NamespaceClock {
         if request.monotonic.is_some() || request.boottime.is_some() {
             return Err(EACCES);
         }
-        self.carry_out(|running, at, sleep| {
+        self.carry_out(Kind::Adjustment, |running, at, now| {
             if let Some(offset) = request.realtime {
                 let realtime =
                     NsTime::ahead_of_host(Host::at(at).realtime, offset).ok_or(ERANGE)?;
                 running
                     .clocks
-                    .put_realtime(at, sleep, realtime)
+                    .put_realtime(now, realtime)
                     .map_err(|_| ERANGE)?;
                 running.steps = running.steps.wrapping_add(1);
             }
@@ -229,10 +272,10 @@ impl NamespaceClock {
     ///
     /// Process context; sleeps.
     pub(crate) fn settime(&self, sec: i64, nsec: i64) -> Result {
-        self.carry_out(|running, at, sleep| {
+        self.carry_out(Kind::Step, |running, _, now| {
             running
                 .clocks
-                .set_realtime(at, sleep, (sec, nsec))
+                .set_realtime(now, (sec, nsec))
                 .map_err(errno)?;
             running.steps = running.steps.wrapping_add(1);
             Ok(())
@@ -258,12 +301,9 @@ impl NamespaceClock {
         }
 
         let asked = *txc;
-        let (state, answer) = self.carry_out(|running, at, sleep| {
+        let (state, answer) = self.carry_out(Kind::Adjustment, |running, _, now| {
             let mut txc = asked;
-            let state = running
-                .clocks
-                .adjtimex(at, sleep, &mut txc)
-                .map_err(errno)?;
+            let state = running.clocks.adjtimex(now, &mut txc).map_err(errno)?;
             if asked.steps() {
                 running.steps = running.steps.wrapping_add(1);
             }
@@ -281,11 +321,11 @@ impl NamespaceClock {
         let State::Running(Running { clocks, .. }) = &mut *state else {
             return Err(EACCES);
         };
-        let (at, sleep) = (host::reference(), host::sleep());
-        if !clocks.advance(at, sleep) {
+        let now = clocks.moment(host::reference(), host::sleep());
+        if !clocks.advance(&now) {
             return Ok(None);
         }
-        clocks.adjtimex(at, sleep, txc).map(Some).map_err(errno)
+        clocks.adjtimex(&now, txc).map(Some).map_err(errno)
     }
 
     /// Publishes the course after the present one, and tells of leap seconds.
@@ -303,7 +343,7 @@ impl NamespaceClock {
             let State::Running(Running { clocks, .. }) = &mut *state else {
                 return true;
             };
-            if !clocks.advance(at, sleep) {
+            if !clocks.advance(&clocks.moment(at, sleep)) {
                 return false;
             }
             (clocks.take_leap(at), *clocks)
@@ -317,12 +357,13 @@ impl NamespaceClock {
 
         if at.saturating_add(LEAD) < end {
             let mut next = before;
-            while !next.advance(end, sleep) {}
-            next.steer(end, sleep);
+            let then = next.moment(end, sleep);
+            while !next.advance(&then) {}
+            next.steer(end, &then);
             self.schedule(&before, next.scheduled(&before), end);
         } else {
             // Too late for that. The clock is led back to where it should be.
-            let _ = self.carry_out(|_, _, _| Ok(()));
+            let _ = self.carry_out(Kind::Adjustment, |_, _, _| Ok(()));
         }
         true
     }
@@ -336,7 +377,7 @@ impl NamespaceClock {
             };
             let published = self.published.publish(|now| {
                 if *clocks == *before && now.saturating_add(LEAD) < end {
-                    Ok(*next.timeline())
+                    Ok(next.timeline())
                 } else {
                     Err(())
                 }
@@ -346,30 +387,37 @@ impl NamespaceClock {
             }
             *clocks = next;
         }
-        self.timers.follow(before.timeline(), next.timeline());
+        self.timers
+            .follow(&next.timeline().effect(before.timeline()));
     }
 
     /// Carries a change out when it is its turn. When it returns, every reader gets the new time.
     ///
-    /// `change` gets the clocks and the reference and sleep time as of which they change. It is
-    /// called under the lock, and more than once.
+    /// `change` gets the clocks, the reference as of which they change, and what they read then. It
+    /// is called under the lock, and more than once.
     ///
     /// Process context; sleeps.
-    fn carry_out<T>(&self, change: impl Fn(&mut Running, RefTime, u64) -> Result<T>) -> Result<T> {
+    fn carry_out<T>(
+        &self,
+        kind: Kind,
+        change: impl Fn(&mut Running, RefTime, &Moment) -> Result<T>,
+    ) -> Result<T> {
         let (value, followup) = loop {
-            match self.try_carry_out(&change)? {
+            match self.try_carry_out(kind, &change)? {
                 Turn::Taken(value, followup) => break (value, followup),
                 Turn::Wait(turn) => host::sleep_until(turn)?,
                 Turn::Again => {}
             }
         };
         self.keep_looked_after();
-        if let Some((before, after)) = &followup.timelines {
-            self.timers.follow(before, after);
+        if let Some(effect) = &followup.effect {
+            self.timers.follow(effect);
         }
-        // No longer than `LEAD`.
-        while host::reference() < followup.effect {
-            core::hint::spin_loop();
+        if let Some(effect_at) = followup.wait {
+            // No longer than `LEAD`.
+            while host::reference() < effect_at {
+                core::hint::spin_loop();
+            }
         }
         if followup.set {
             self.timers.was_set();
@@ -379,84 +427,74 @@ impl NamespaceClock {
 
     fn try_carry_out<T>(
         &self,
-        change: impl Fn(&mut Running, RefTime, u64) -> Result<T>,
+        kind: Kind,
+        change: impl Fn(&mut Running, RefTime, &Moment) -> Result<T>,
     ) -> Result<Turn<T>> {
         let mut state = self.state.lock();
         let State::Running(running) = &mut *state else {
             return Err(EACCES);
         };
-        let (now, sleep) = (host::reference(), host::sleep());
-        if !running.clocks.advance(now, sleep) {
-            return Ok(Turn::Again);
-        }
-        let before = running.clocks;
-        let changed_at = |at| {
-            let mut next = *running;
-            next.clocks.advance(at, sleep);
-            let value = change(&mut next, at, sleep)?;
-            next.clocks.steer(at, sleep);
-            Ok::<_, Error>((value, next))
-        };
+        let sleep = host::sleep();
+        let before = *running;
 
-        let (value, mut next) = changed_at(now)?;
-        if next.clocks.reads_as(&before, now) {
-            next.clocks = next.clocks.with_timeline_of(&before);
-            let set = next.clocks.take_leap(now);
-            *running = next;
-            return Ok(Turn::Taken(
-                value,
-                Followup {
-                    timelines: None,
-                    effect: now,
-                    set,
-                },
-            ));
+        if kind == Kind::Adjustment {
+            let now = host::reference();
+            let Some(value) = running.change_at(kind, now, sleep, &change, &before)? else {
+                return Ok(Turn::Again);
+            };
+            if running.clocks.reads_as(&before.clocks, now) {
+                running.clocks.keep_timeline_of(&before.clocks);
+                let followup = Followup {
+                    effect: None,
+                    wait: None,
+                    set: running.clocks.take_leap(now),
+                };
+                return Ok(Turn::Taken(value, followup));
+            }
+            *running = before;
         }
 
-        // If all clocks run on as they did, nobody needs to know of it ahead.
-        let lead = if next.clocks.runs_as(&before, now) {
-            0
-        } else {
-            LEAD
-        };
         let mut outcome = Ok(Turn::Again);
-        let _ = self.published.publish(|now| {
-            let at = now.saturating_add(lead);
-            let turn = before.turn(at);
-            if now < turn {
-                outcome = Ok(Turn::Wait(turn));
-                return Err(());
-            }
-            match changed_at(at) {
-                Ok((value, next)) if lead != 0 || next.clocks.runs_as(&before, at) => {
-                    outcome = Ok(Turn::Taken(
-                        (value, next),
-                        Followup {
-                            timelines: Some((*before.timeline(), *next.clocks.timeline())),
-                            effect: at,
-                            set: next.clocks.step(&before, at) != 0,
-                        },
-                    ));
-                    Ok(*next.clocks.timeline())
+        let published = self.published.publish(|now| {
+            // If all clocks run on as they did, nobody needs to know of it ahead.
+            for lead in [0, LEAD] {
+                let at = now.saturating_add(lead);
+                let turn = before.clocks.turn(at);
+                if now < turn {
+                    outcome = Ok(Turn::Wait(turn));
+                    return Err(());
                 }
-                // A second has just begun.
-                Ok(_) => Err(()),
-                Err(error) => {
-                    outcome = Err(error);
-                    Err(())
+                match running.change_at(kind, at, sleep, &change, &before) {
+                    Ok(Some(value)) => {
+                        if lead != 0 || running.clocks.runs_as(&before.clocks, at) {
+                            let timeline = running.clocks.timeline();
+                            let effect = timeline.effect(before.clocks.timeline());
+                            let followup = Followup {
+                                effect: Some(effect),
+                                wait: (lead != 0).then_some(at),
+                                set: effect.step != 0,
+                            };
+                            outcome = Ok(Turn::Taken(value, followup));
+                            return Ok(running.clocks.timeline());
+                        }
+                        *running = before;
+                    }
+                    Ok(None) => return Err(()),
+                    Err(error) => {
+                        outcome = Err(error);
+                        return Err(());
+                    }
                 }
             }
+            Err(())
         });
-        Ok(match outcome? {
-            Turn::Taken((value, next), mut followup) => {
-                *running = next;
-                running.clocks.call_off_leap(followup.effect);
-                followup.set |= running.clocks.take_leap(followup.effect);
-                Turn::Taken(value, followup)
+        if let (Ok(()), Ok(Turn::Taken(_, followup))) = (published, &mut outcome) {
+            if let Some(effect) = &followup.effect {
+                running.clocks.call_off_leap(effect.at);
+                followup.set |= running.clocks.take_leap(effect.at);
             }
-            Turn::Wait(turn) => Turn::Wait(turn),
-            Turn::Again => Turn::Again,
-        })
+        }
+        outcome
     }
 
     /// Has [`NamespaceClock::look_after`] called when it is needed. To be called after each change
@@ -515,7 +553,8 @@ impl NamespaceClock {
                 ("pending", running)
             }
             State::Running(mut running) => {
-                while !running.clocks.advance(host.reference, host.sleep) {}
+                let now = running.clocks.moment(host.reference, host.sleep);
+                while !running.clocks.advance(&now) {}
                 ("running", running)
             }
         };

@@ -225,9 +225,9 @@ impl Published {
     /// Readers wait meanwhile, so `change` only calculates. The caller holds the clock's lock: so
     /// there is one writer, and interrupts are off, as a reader in an interrupt would wait for
     /// the writer that it interrupted.
-    pub(crate) fn publish<E>(
+    pub(crate) fn publish<'t, E>(
         &self,
-        change: impl FnOnce(RefTime) -> Result<Timeline, E>,
+        change: impl FnOnce(RefTime) -> Result<&'t Timeline, E>,
     ) -> Result<(), E> {
         let Page { seq, segment, .. } = self.page();
         let even = seq.load(Relaxed);

@@ -52,9 +52,10 @@ pub(crate) fn write(m: &SeqFile, name: &str, running: &Running, host: &Host, sta
 
     // Two calls that only read. They cannot fail.
     let mut txc = Timex::default();
-    let state = clocks.adjtimex(host.reference, host.sleep, &mut txc);
+    let now = clocks.moment(host.reference, host.sleep);
+    let state = clocks.adjtimex(&now, &mut txc);
     let mut adjtime = Timex::reading_adjtime();
-    let _ = clocks.adjtimex(host.reference, host.sleep, &mut adjtime);
+    let _ = clocks.adjtimex(&now, &mut adjtime);
     // What is left of the phase, in ns, whatever unit the calls have.
     let offset = clocks.ntp().discipline().phase();
     seq_print!(m, "ntp_state {}\n", state.map_or(0, |state| state as u32));

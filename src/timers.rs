@@ -9,12 +9,8 @@
 
 use crate::{
     arith::{
-        segment::{
-            Clock,
-            Segment, //
-        },
         time::RefTime,
-        timeline::Timeline, //
+        timeline::Effect, //
     },
     host,
     slowdowns, //
@@ -47,33 +43,23 @@ impl Timers {
         Self { clock }
     }
 
-    /// To be called once `after` is published in place of `before`, and before its author waits
+    /// To be called once a change of that `effect` is published, and before its author waits
     /// for it to take effect.
     ///
     /// Process context; sleeps.
-    pub(crate) fn follow(&self, before: &Timeline, after: &Timeline) {
-        let (old, new) = (before.at(after.current().anchor()), after.current());
-        let at = new.anchor();
-        // Sleep adds the same to both.
-        let step = new
-            .read(Clock::Realtime, at, 0)
-            .offset_from_host(old.read(Clock::Realtime, at, 0).as_ns());
-        let (old_rate, new_rate) = (old.mono().rate(), new.mono().rate());
-
-        if step != 0 {
+    pub(crate) fn follow(&self, effect: &Effect) {
+        let at = effect.at.as_ns();
+        if effect.step != 0 {
             // SAFETY: By the type invariants.
-            unsafe { bindings::timens_clock_trace_step(self.clock.as_ptr(), at.as_ns(), step) };
+            unsafe { bindings::timens_clock_trace_step(self.clock.as_ptr(), at, effect.step) };
         }
-        if old_rate != new_rate {
-            let rate = new_rate.as_units();
+        if let Some(rate) = effect.rate {
             // SAFETY: By the type invariants.
-            unsafe { bindings::timens_clock_trace_rate(self.clock.as_ptr(), at.as_ns(), rate) };
+            unsafe { bindings::timens_clock_trace_rate(self.clock.as_ptr(), at, rate.as_units()) };
         }
 
-        // Keys were made with a segment that was still to come, if there was one. Later is only a
-        // question of how many interrupts come in vain.
-        let earlier = is_earlier(old, new) || is_earlier(before.current(), new);
-        if earlier || !slowdowns::may_be_lazy(host::reference()) {
+        // Later is only a question of how many interrupts come in vain.
+        if effect.earlier || !slowdowns::may_be_lazy(host::reference()) {
             // SAFETY: By the type invariants.
             unsafe { bindings::timens_clock_rekey(self.clock.as_ptr()) };
         }
@@ -105,16 +91,6 @@ impl Timers {
         // SAFETY: By the type invariants the pointer is valid.
         unsafe { Stats::of(self.clock.as_ptr()) }
     }
-}
-
-/// Whether a time that is still to come comes earlier by `new` than by `old`, on any of the clocks
-/// that have timers.
-fn is_earlier(old: &Segment, new: &Segment) -> bool {
-    let at = new.anchor().max(old.anchor());
-    new.mono().rate() > old.mono().rate()
-        || [Clock::Monotonic, Clock::Realtime, Clock::Tai]
-            .iter()
-            .any(|&clock| new.read(clock, at, 0) > old.read(clock, at, 0))
 }
 
 /// How often timers had to be looked at again.

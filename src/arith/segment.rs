@@ -124,6 +124,15 @@ impl Segment {
         }
     }
 
+    /// Whether some time may come earlier here than by `other`, from where both hold.
+    pub fn is_ahead_of(&self, other: &Self) -> bool {
+        let at = self.anchor.max(other.anchor);
+        self.mono.rate() > other.mono.rate()
+            || self.offsets.realtime() > other.offsets.realtime()
+            || self.offsets.tai() > other.offsets.tai()
+            || self.read(Clock::Monotonic, at, 0) > other.read(Clock::Monotonic, at, 0)
+    }
+
     /// The reference time from which the segment holds.
     #[inline]
     pub fn anchor(&self) -> RefTime {

@@ -106,7 +106,7 @@ impl<const HZ: i64> Steered<HZ> {
             end: None,
             leap: None,
         };
-        steered.steer(at, sleep);
+        steered.steer(at, &now);
         steered
     }
 
@@ -136,30 +136,28 @@ impl<const HZ: i64> Steered<HZ> {
             .saturating_add(CHANGE_INTERVAL)
     }
 
-    /// Does what the discipline was to do until `at`. Returns whether that was all: else call it
-    /// again. Before anything else is done as of `at`.
-    pub fn advance(&mut self, at: RefTime, sleep: u64) -> bool {
-        let now = self.moment(at, sleep);
-        self.ntp.advance(&now)
+    /// What the clocks read at `at` when the host has slept for `sleep` ns, as everything that is
+    /// done as of `at` needs to know. It holds until [`Steered::steer`].
+    pub fn moment(&self, at: RefTime, sleep: u64) -> Moment {
+        moment(&self.timeline, at, sleep)
+    }
+
+    /// Does what the discipline was to do until `now`. Returns whether that was all: else call it
+    /// again. Before anything else is done as of `now`.
+    pub fn advance(&mut self, now: &Moment) -> bool {
+        self.ntp.advance(now)
     }
 
     /// `clock_settime()`. To be published by [`Steered::steer`], as is whatever follows.
-    pub fn set_realtime(
-        &mut self,
-        at: RefTime,
-        sleep: u64,
-        (sec, nsec): (i64, i64),
-    ) -> Result<(), Refusal> {
-        let now = self.moment(at, sleep);
-        self.ntp.set_realtime(&now, sec, nsec)
+    pub fn set_realtime(&mut self, now: &Moment, (sec, nsec): (i64, i64)) -> Result<(), Refusal> {
+        self.ntp.set_realtime(now, sec, nsec)
     }
 
     /// Sets REALTIME to `realtime`, which may be before MONOTONIC.
-    pub fn put_realtime(&mut self, at: RefTime, sleep: u64, realtime: NsTime) -> Result<(), Error> {
-        let now = self.moment(at, sleep);
+    pub fn put_realtime(&mut self, now: &Moment, realtime: NsTime) -> Result<(), Error> {
         let tai_seconds = self.ntp.tai();
-        let ahead = Ahead::reading(realtime, now.mono.floor(), sleep, tai_seconds)?;
-        self.ntp.rebase(&now, ahead.realtime);
+        let ahead = Ahead::reading(realtime, now.mono.floor(), now.sleep, tai_seconds)?;
+        self.ntp.rebase(now, ahead.realtime);
         self.ntp.clear();
         Ok(())
     }
@@ -170,20 +168,13 @@ impl<const HZ: i64> Steered<HZ> {
     }
 
     /// `adjtimex()`, after [`validate`](super::ntp::timex::validate).
-    pub fn adjtimex(
-        &mut self,
-        at: RefTime,
-        sleep: u64,
-        txc: &mut Timex,
-    ) -> Result<TimeState, Refusal> {
-        let now = self.moment(at, sleep);
-        self.ntp.adjtimex(&now, txc)
+    pub fn adjtimex(&mut self, now: &Moment, txc: &mut Timex) -> Result<TimeState, Refusal> {
+        self.ntp.adjtimex(now, txc)
     }
 
-    /// Plots the course from `at` on.
-    pub fn steer(&mut self, at: RefTime, sleep: u64) {
-        let now = self.moment(at, sleep);
-        let course = self.ntp.course(&now, self.course_min());
+    /// Plots the course from `at` on, which is `now`.
+    pub fn steer(&mut self, at: RefTime, now: &Moment) {
+        let course = self.ntp.course(now, self.course_min());
         let change = Change {
             mono: Some(course.rate(self.base)),
             raw: Some(self.base),
@@ -193,8 +184,7 @@ impl<const HZ: i64> Steered<HZ> {
             }),
         };
         // It cannot fail from the turn on, and before there is nothing to do.
-        if let Ok(timeline) = self.timeline.change(at, sleep, &change) {
-            self.timeline = timeline;
+        if self.timeline.change(at, now.sleep, &change).is_ok() {
             self.end = course.end.and_then(|end| {
                 let tick = end.tick();
                 let after = NsTime::from_ns(tick.floor().as_ns().saturating_add(1));
@@ -203,7 +193,7 @@ impl<const HZ: i64> Steered<HZ> {
                 } else {
                     after
                 };
-                let delta = timeline.current().raw().delta_for(time)?;
+                let delta = self.timeline.current().raw().delta_for(time)?;
                 Some(at.saturating_add(delta))
             });
         }
@@ -223,22 +213,14 @@ impl<const HZ: i64> Steered<HZ> {
             && before.timeline.current().offsets() == self.timeline.current().offsets()
     }
 
-    /// How far REALTIME has been stepped at `at`, ns, if it read as `before` until then.
-    pub fn step(&self, before: &Self, at: RefTime) -> i64 {
-        let old = before.timeline.at(at).offsets().realtime();
-        self.timeline
-            .current()
-            .offsets()
-            .realtime()
-            .saturating_sub(old)
+    /// Leaves what was published `before`, as nobody would find a difference.
+    pub fn keep_timeline_of(&mut self, before: &Self) {
+        self.timeline = before.timeline;
     }
 
-    /// The same with the timeline that was published `before`, as nobody would find a difference.
-    pub fn with_timeline_of(self, before: &Self) -> Self {
-        Self {
-            timeline: before.timeline,
-            ..self
-        }
+    /// Whether nothing that [`Steered::advance`] would do makes a difference if REALTIME is set now.
+    pub fn may_forget(&self, now: &Moment) -> bool {
+        self.ntp.may_forget(now)
     }
 
     /// Where the present course ends, if the next one may be published at `now`.
@@ -251,12 +233,11 @@ impl<const HZ: i64> Steered<HZ> {
     /// What the clocks are when this, which begins where the course `before` ends, has been
     /// published ahead.
     pub fn scheduled(self, before: &Self) -> Self {
-        let anchor = self.timeline.current().anchor();
-        let step = self.step(before, anchor);
+        let effect = self.timeline.effect(&before.timeline);
         Self {
             // It gets there by itself.
             ntp: before.ntp,
-            leap: before.leap.or((step != 0).then_some(anchor)),
+            leap: before.leap.or((effect.step != 0).then_some(effect.at)),
             ..self
         }
     }
@@ -289,11 +270,6 @@ impl<const HZ: i64> Steered<HZ> {
             (Some(course), Some(leap)) => Some(course.min(leap)),
             (course, leap) => course.or(leap),
         }
-    }
-
-    /// What the clocks read that the discipline looks at.
-    fn moment(&self, at: RefTime, sleep: u64) -> Moment {
-        moment(&self.timeline, at, sleep)
     }
 
     /// The shortest course, ns of RAW.

@@ -64,6 +64,19 @@ pub struct Change {
     pub ahead: Option<Ahead>,
 }
 
+/// What the last change does to those who wait for a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effect {
+    /// The reference time from which on it holds.
+    pub at: RefTime,
+    /// How far it steps REALTIME, ns.
+    pub step: i64,
+    /// The rate of all clocks but RAW from then on, if that is another one.
+    pub rate: Option<Rate>,
+    /// Whether a time may come earlier than was to be expected before.
+    pub earlier: bool,
+}
+
 /// A namespace's clocks: the segment in effect, or about to be, and the one before.
 ///
 /// # Invariants
@@ -106,30 +119,49 @@ impl Timeline {
         Self { previous, current }
     }
 
-    /// The clocks after `change` at the reference time `at`; the host has slept for `sleep` ns.
+    /// Makes `change` at the reference time `at`, when the host has slept for `sleep` ns.
     ///
     /// If the last change is still to come then, this one takes its place. It cannot be before the
     /// one before that.
-    pub fn change(&self, at: RefTime, sleep: u64, change: &Change) -> Result<Self, Error> {
+    pub fn change(&mut self, at: RefTime, sleep: u64, change: &Change) -> Result<(), Error> {
         if at < self.previous.anchor() {
             return Err(Error::BeforeAnchor);
         }
-        let before = self.at(at);
-        let mut next = before.continued(
+        // INVARIANT: `at` was checked, the next segment continues the lines of the one before; and
+        // the offset of BOOTTIME never changes.
+        if at >= self.current.anchor() {
+            self.previous = self.current;
+        }
+        let mut next = self.previous.continued(
             at,
-            change.mono.unwrap_or(before.mono().rate()),
-            change.raw.unwrap_or(before.raw().rate()),
+            change.mono.unwrap_or(self.previous.mono().rate()),
+            change.raw.unwrap_or(self.previous.raw().rate()),
         );
         if let Some(ahead) = &change.ahead {
             let mono = next.mono().anchor().floor();
             next = next.with_offsets(next.offsets().with(mono, sleep, ahead));
         }
-        // INVARIANT: `at` was checked, and `next` continues the lines of `before`; the offset of
-        // BOOTTIME never changes.
-        Ok(Self {
-            previous: *before,
-            current: next,
-        })
+        self.current = next;
+        Ok(())
+    }
+
+    /// What the last change does, when the clocks were known as `before` until then.
+    pub fn effect(&self, before: &Self) -> Effect {
+        let new = &self.current;
+        let old = before.at(new.anchor());
+        let expected = &before.current;
+        // If the change takes the place of one that was still to come, that one was expected.
+        let replaces = expected.anchor() > new.anchor();
+        Effect {
+            at: new.anchor(),
+            // Where MONOTONIC is the same.
+            step: new
+                .offsets()
+                .realtime()
+                .saturating_sub(old.offsets().realtime()),
+            rate: (new.mono().rate() != old.mono().rate()).then_some(new.mono().rate()),
+            earlier: new.is_ahead_of(old) || (replaces && new.is_ahead_of(expected)),
+        }
     }
 
     /// The segment in effect at the reference time `at`.
@@ -214,7 +246,7 @@ mod tests {
     /// Starts at reference time 1000 at rate 1: MONOTONIC and RAW at 0, BOOTTIME at 100, REALTIME
     /// at 500. At 2000 the rate becomes 3 and REALTIME is set to `realtime`.
     fn stepped(realtime: u64) -> Result<Timeline, Error> {
-        let start = Timeline::start(&Start {
+        let mut timeline = Timeline::start(&Start {
             at: at(1000),
             sleep: 0,
             rate: Rate::ONE,
@@ -225,15 +257,13 @@ mod tests {
             tai_seconds: 0,
         })?;
         let rate = Some(Rate::from_parts(3, 0)?);
-        start.change(
-            at(2000),
-            0,
-            &Change {
-                mono: rate,
-                raw: rate,
-                ahead: Some(Ahead::reading(ns(realtime), ns(1000), 0, 0)?),
-            },
-        )
+        let change = Change {
+            mono: rate,
+            raw: rate,
+            ahead: Some(Ahead::reading(ns(realtime), ns(1000), 0, 0)?),
+        };
+        timeline.change(at(2000), 0, &change)?;
+        Ok(timeline)
     }
 
     fn read(realtime: u64, clock: Clock, reference: u64) -> Result<u64, Error> {
@@ -297,11 +327,9 @@ mod tests {
 
     #[test]
     fn changes_have_an_order() {
-        let early = stepped(0).and_then(|t| t.change(at(999), 0, &Change::default()));
-        assert_eq!(early, Err(Error::BeforeAnchor));
-        assert!(stepped(0)
-            .and_then(|t| t.change(at(2000), 0, &Change::default()))
-            .is_ok());
+        let change = |reference| stepped(0)?.change(at(reference), 0, &Change::default());
+        assert_eq!(change(999), Err(Error::BeforeAnchor));
+        assert_eq!(change(2000), Ok(()));
     }
 
     #[test]
@@ -310,8 +338,11 @@ mod tests {
             mono: Some(Rate::ZERO),
             ..Change::default()
         };
-        let changed = stepped(9000).and_then(|t| t.change(at(1500), 0, &slower));
-        let read = |clock, reference| changed.map(|t| t.read(clock, at(reference), 0).as_ns());
+        let read = |clock, reference| {
+            let mut timeline = stepped(9000)?;
+            timeline.change(at(1500), 0, &slower)?;
+            Ok::<_, Error>(timeline.read(clock, at(reference), 0).as_ns())
+        };
         assert_eq!(read(Clock::Monotonic, 1499), Ok(499));
         assert_eq!(read(Clock::Monotonic, 2500), Ok(500));
         assert_eq!(read(Clock::Raw, 2500), Ok(1500));

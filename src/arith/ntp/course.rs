@@ -68,15 +68,18 @@ impl<const HZ: i64> Ntp<HZ> {
     /// The course from `now` on, after [`Ntp::advance`]. It lasts for `at_least` ns of
     /// RAW, unless a leap second ends it.
     pub fn course(&self, now: &Moment, at_least: u64) -> Course<HZ> {
-        let steady = Course {
+        let steady = || Course {
             factor: self.steady(),
             end: None,
         };
+        let idle = self.discipline.is_quiet() && !self.discipline.awaits_leap();
+        if idle && (self.raw, self.mono) == (now.raw, now.mono) {
+            return steady();
+        }
         let start = self.ideal_at(now.raw).as_units();
         let real = now.mono.as_units();
-        let idle = self.discipline.is_quiet() && !self.discipline.awaits_leap();
         if idle && start.abs_diff(real) < ERROR_MIN {
-            return steady;
+            return steady();
         }
 
         let at_least = u128::from(at_least) << FRAC_BITS;
@@ -92,7 +95,7 @@ impl<const HZ: i64> Ntp<HZ> {
         };
         if length == 0 {
             // RAW has stopped at its end.
-            return steady;
+            return steady();
         }
         Course {
             factor: ratio(advance, length),

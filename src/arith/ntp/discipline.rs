@@ -461,6 +461,12 @@ impl<const HZ: i64> Discipline<HZ> {
         self.skew == 0 && self.offset == 0 && self.adjust == 0 && self.adjust_frac == 0
     }
 
+    /// Whether the end of a second does nothing but let the errors grow.
+    pub(super) fn is_idle(&self) -> bool {
+        let asked = self.status & (status::INS | status::DEL) != 0;
+        self.is_quiet() && self.state == TimeState::Ok && !asked
+    }
+
     /// Whether there will be a leap second, as it looks now.
     pub(super) fn awaits_leap(&self) -> bool {
         match self.state {

@@ -228,6 +228,11 @@ impl<const HZ: i64> Ntp<HZ> {
         Ok(())
     }
 
+    /// Whether nothing that [`Ntp::advance`] would do makes a difference if REALTIME is set now.
+    pub fn may_forget(&self, now: &Moment) -> bool {
+        now.sleep == self.sleep && self.discipline.is_idle()
+    }
+
     /// Goes on from `now`, where REALTIME is `realtime` ns ahead of MONOTONIC and sleep, wherever
     /// the clocks were before.
     pub fn rebase(&mut self, now: &Moment, realtime: i64) {
@@ -387,13 +392,14 @@ impl<const HZ: i64> Ntp<HZ> {
 
     /// Passes many seconds at once if nothing happens in them.
     fn skip_idle(&mut self, raw: FixedNs) -> bool {
-        if !self.discipline.is_quiet() {
+        let ticks = self.ticks(raw);
+        if ticks < SKIP_MIN.saturating_mul(HZ) || !self.discipline.is_quiet() {
             return false;
         }
         // A second of REALTIME has at least 10/12 of the ticks, with the shortest of them.
         let seconds = self.discipline.idle_seconds(self.second);
-        let ticks = seconds.saturating_sub(1).saturating_mul(HZ) / 12;
-        let ticks = ticks.saturating_mul(10).min(self.ticks(raw));
+        let idle = seconds.saturating_sub(1).saturating_mul(HZ) / 12;
+        let ticks = idle.saturating_mul(10).min(ticks);
         if ticks < SKIP_MIN.saturating_mul(HZ) {
             return false;
         }
@@ -423,6 +429,10 @@ impl<const HZ: i64> Ntp<HZ> {
 
     /// The rate of a clock that gets `advance` ahead in a tick, in units of 2^-56.
     fn rate_of(&self, advance: i64) -> u64 {
+        if advance == Self::INTERVAL {
+            // Mostly, and it spares the division.
+            return 1 << FRAC_BITS;
+        }
         ratio(
             u128::from(advance.unsigned_abs()),
             u128::from(Self::INTERVAL.unsigned_abs()),

@@ -35,6 +35,8 @@ impl Wish {
             raw: self.rate,
             ahead,
         };
-        timeline.change(at, sleep, &change)
+        let mut changed = *timeline;
+        changed.change(at, sleep, &change)?;
+        Ok(changed)
     }
 }

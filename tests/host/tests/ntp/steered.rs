@@ -114,14 +114,16 @@ impl Namespace {
     fn look_after(&mut self) {
         self.wakes += 1;
         let now = RefTime::from_ns(self.now);
-        while !self.clocks.advance(now, 0) {}
+        let moment = self.clocks.moment(now, 0);
+        while !self.clocks.advance(&moment) {}
         self.leaps += u64::from(self.clocks.take_leap(now));
         let before = self.clocks;
         if let Some(end) = before.next_course(now) {
             assert!(end.as_ns() > self.now, "too late");
             let mut next = before;
-            while !next.advance(end, 0) {}
-            next.steer(end, 0);
+            let then = next.moment(end, 0);
+            while !next.advance(&then) {}
+            next.steer(end, &then);
             self.publish(next.scheduled(&before));
         }
     }
@@ -138,9 +140,10 @@ impl Namespace {
         }
         let at = RefTime::from_ns(self.now + LEAD);
         let mut next = self.clocks;
-        while !next.advance(at, 0) {}
-        if next.adjtimex(at, 0, txc).is_ok() {
-            next.steer(at, 0);
+        let then = next.moment(at, 0);
+        while !next.advance(&then) {}
+        if next.adjtimex(&then, txc).is_ok() {
+            next.steer(at, &then);
             next.call_off_leap(at);
             self.publish(next);
         }
@@ -151,8 +154,8 @@ impl Namespace {
     fn error(&self) -> i128 {
         let at = RefTime::from_ns(self.now);
         let mut clocks = self.clocks;
-        while !clocks.advance(at, 0) {}
-        let now = timens_arith::steered::moment(clocks.timeline(), at, 0);
+        let now = clocks.moment(at, 0);
+        while !clocks.advance(&now) {}
         let ideal = clocks.ntp().ideal_at(now.raw).as_units() as i128;
         (ideal - now.mono.as_units() as i128) >> 56
     }
