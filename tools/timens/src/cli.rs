@@ -3,6 +3,7 @@
 //! The command line.
 
 use crate::error::Error;
+use crate::ntp;
 use crate::rate::{self, AskedRate};
 use crate::target::Target;
 use crate::when::{self, WhenError};
@@ -10,6 +11,8 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp};
 use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -19,6 +22,9 @@ Examples:
   timens list
   timens set 4711 --rate 1/3
   R=$(timens freeze 4711); timens thaw 4711 --rate \"$R\"
+  timens step 4711 -1h
+  timens strobe 4711 --by 1d --every 10s
+  timens save 4711 -o clock.json; timens restore clock.json -- ./server
 
 DATE is YYYY-MM-DD[ HH:MM[:SS[.FRAC]]] in the local time zone (TZ), an RFC 3339 time
 such as 2030-01-01T12:00:00Z, or @SECONDS since 1970.
@@ -47,6 +53,45 @@ const THAW_EXAMPLES: &str = "\
 Examples:
   timens thaw 4711
   R=$(timens freeze 4711); sleep 10; timens thaw 4711 --rate \"$R\"";
+
+const STEP_EXAMPLES: &str = "\
+Examples:
+  timens step 4711 +90                             # a minute and a half forth
+  timens step 4711 -1d2h
+  timens step 4711 --to '2030-01-01 12:00'";
+
+const SLEW_EXAMPLES: &str = "\
+Examples:
+  timens slew 4711 0.25                            # faster by 500 ppm, for 500 s
+  timens slew 4711 -0.01 --wait
+  timens slew 4711 0                               # end it
+  timens slew 4711 --frequency -12.5
+
+This is what an NTP client in the namespace does by adjtime(3) and adjtimex(2).";
+
+const STROBE_EXAMPLES: &str = "\
+Examples:
+  timens strobe 4711 --by 1h --every 10s           # until interrupted
+  timens strobe 4711 --by -0.5 --every 2s --count 20";
+
+const DRIFT_EXAMPLES: &str = "\
+Examples:
+  timens drift 4711 --max-ppm 200 --step-ppm 20 --every 1s
+  timens drift 4711 --max-ppm 200 --step-ppm 20 --every 1s --seed 7 --count 600";
+
+const WATCH_EXAMPLES: &str = "\
+Examples:
+  timens watch
+  timens watch --every 100ms --count 50 >offsets.txt";
+
+const SAVE_EXAMPLES: &str = "\
+Examples:
+  timens save 4711 -o clock.json
+  timens restore clock.json -- ./server
+  timens save 4711 | ssh other-host timens restore - -- ./server";
+
+/// The kernel takes a millisecond for each change of a clock.
+const SHORTEST_PERIOD: Duration = Duration::from_millis(1);
 
 /// Run and steer programs in time namespaces with a clock of their own.
 ///
@@ -80,6 +125,20 @@ pub(crate) enum Command {
     Freeze(FreezeArgs),
     /// Let the time of a frozen namespace pass again
     Thaw(ThawArgs),
+    /// Step the date of a namespace that is in use
+    Step(StepArgs),
+    /// Bring the date of a namespace to another one gradually
+    Slew(SlewArgs),
+    /// Step the date of a namespace forth and back, again and again
+    Strobe(StrobeArgs),
+    /// Let the rate of a namespace wander at random
+    Drift(DriftArgs),
+    /// Follow the clocks of all namespaces that have one of their own
+    Watch(WatchArgs),
+    /// Write down the clocks of a namespace
+    Save(SaveArgs),
+    /// Run a command in a new time namespace whose clocks continue saved ones
+    Restore(RestoreArgs),
 }
 
 /// The date and the rate that a clock is to have.
@@ -217,6 +276,153 @@ pub(crate) struct ThawArgs {
     pub(crate) rate: AskedRate,
 }
 
+/// Arguments of `timens step`.
+#[derive(Debug, Args)]
+#[command(after_help = STEP_EXAMPLES)]
+#[command(group = ArgGroup::new("change").required(true).args(["by", "to"]))]
+pub(crate) struct StepArgs {
+    #[command(flatten)]
+    /// The namespace.
+    pub(crate) target: TargetArg,
+
+    /// How far to step from the date that the clock shows (negative: back)
+    #[arg(value_name = "DURATION", value_parser = when::parse_span, allow_hyphen_values = true)]
+    pub(crate) by: Option<Span>,
+
+    /// The date to step to
+    #[arg(long, value_name = "DATE", value_parser = parse_date, allow_hyphen_values = true)]
+    pub(crate) to: Option<Timestamp>,
+}
+
+/// Arguments of `timens slew`.
+#[derive(Debug, Args)]
+#[command(after_help = SLEW_EXAMPLES)]
+#[command(group = ArgGroup::new("change").required(true).multiple(true)
+    .args(["by", "frequency"]))]
+pub(crate) struct SlewArgs {
+    #[command(flatten)]
+    /// The namespace.
+    pub(crate) target: TargetArg,
+
+    /// How far to slew (negative: back), in whole microseconds; 0 ends a slew that is under way
+    #[arg(value_name = "DURATION", value_parser = parse_duration, allow_hyphen_values = true)]
+    pub(crate) by: Option<SignedDuration>,
+
+    /// Parts per million that the discipline is to make the clock faster for good, -500 to 500
+    #[arg(long, value_name = "PPM", value_parser = ntp::parse_frequency)]
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) frequency: Option<i64>,
+
+    /// Return when the slew is done
+    #[arg(long, requires = "by")]
+    pub(crate) wait: bool,
+}
+
+/// Arguments of `timens strobe`.
+#[derive(Debug, Args)]
+#[command(after_help = STROBE_EXAMPLES)]
+pub(crate) struct StrobeArgs {
+    #[command(flatten)]
+    /// The namespace.
+    pub(crate) target: TargetArg,
+
+    /// How far to step forth and back (negative: back first)
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) by: SignedDuration,
+
+    /// The time between two steps, on the clock of timens
+    #[arg(long, value_name = "DURATION", value_parser = parse_period)]
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) every: Duration,
+
+    /// End after so many steps, forth and back counted one by one
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+}
+
+/// Arguments of `timens drift`.
+#[derive(Debug, Args)]
+#[command(after_help = DRIFT_EXAMPLES)]
+pub(crate) struct DriftArgs {
+    #[command(flatten)]
+    /// The namespace.
+    pub(crate) target: TargetArg,
+
+    /// How far the rate may be from the one that it has, either way, in parts per million of that
+    #[arg(long, value_name = "PPM", value_parser = rate::parse_deviation)]
+    pub(crate) max_ppm: i64,
+
+    /// How much it may change at a time, either way
+    #[arg(long, value_name = "PPM", value_parser = rate::parse_deviation)]
+    pub(crate) step_ppm: i64,
+
+    /// The time between two changes, on the clock of timens
+    #[arg(long, value_name = "DURATION", value_parser = parse_period)]
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) every: Duration,
+
+    /// What the random numbers depend on: the same seed gives the same rates
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+
+    /// End after so many changes
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+
+    /// Leave the last rate at the end, instead of the one from before
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+/// Arguments of `timens watch`.
+#[derive(Debug, Args)]
+#[command(after_help = WATCH_EXAMPLES)]
+pub(crate) struct WatchArgs {
+    /// The time between two looks
+    #[arg(long, value_name = "DURATION", value_parser = parse_period, default_value = "1s")]
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) every: Duration,
+
+    /// End after so many looks
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+}
+
+/// Arguments of `timens save`.
+#[derive(Debug, Args)]
+#[command(after_help = SAVE_EXAMPLES)]
+pub(crate) struct SaveArgs {
+    #[command(flatten)]
+    /// The namespace.
+    pub(crate) target: TargetArg,
+
+    /// The file to write, instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// Arguments of `timens restore`.
+#[derive(Debug, Args)]
+#[command(after_help = SAVE_EXAMPLES)]
+pub(crate) struct RestoreArgs {
+    /// Let the clocks show what they would if they had run on since they were saved
+    #[arg(long)]
+    pub(crate) elapsed: bool,
+
+    /// Do it as an ordinary user: in a new user namespace too, as root of that
+    #[arg(long)]
+    pub(crate) user: bool,
+
+    /// What timens save has written; - is standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
 fn parse_date(text: &str) -> Result<Timestamp, Error> {
     let zone = TimeZone::try_system().map_err(Error::TimeZone)?;
     Ok(when::parse_date(text, &zone)?)
@@ -224,6 +430,14 @@ fn parse_date(text: &str) -> Result<Timestamp, Error> {
 
 fn parse_duration(text: &str) -> Result<SignedDuration, WhenError> {
     when::parse_span(text).and_then(when::fixed_length)
+}
+
+fn parse_period(text: &str) -> Result<Duration, WhenError> {
+    let period = parse_duration(text)?;
+    Duration::try_from(period)
+        .ok()
+        .filter(|period| *period >= SHORTEST_PERIOD)
+        .ok_or(WhenError::TooShort)
 }
 
 #[cfg(test)]
@@ -289,7 +503,38 @@ mod tests {
     }
 
     #[test]
+    fn negative_durations_are_not_options_either() {
+        let by = |arguments: &[&str]| match parse(arguments) {
+            Command::Step(args) => args.by.map(|by| when::fixed_length(by).unwrap()),
+            Command::Slew(args) => args.by,
+            Command::Strobe(args) => Some(args.by),
+            other => panic!("{other:?}"),
+        };
+        let back = |secs| Some(SignedDuration::from_secs(secs));
+        assert_eq!(by(&["step", "5", "-1d2h"]), back(-26 * 3600));
+        assert_eq!(by(&["step", "5", "-90"]), back(-90));
+        assert_eq!(by(&["slew", "5", "-2s", "--wait"]), back(-2));
+        assert_eq!(by(&["slew", "5", "--wait", "-1h"]), back(-3600));
+        assert_eq!(by(&["slew", "5", "--frequency", "-12.5"]), None);
+        let strobe = ["strobe", "5", "--by", "-1h", "--every", "0.5"];
+        assert_eq!(by(&strobe), back(-3600));
+    }
+
+    #[test]
+    fn a_restored_commands_own_options_are_left_to_it() {
+        match parse(&["restore", "--elapsed", "f", "--", "date", "--elapsed"]) {
+            Command::Restore(args) => {
+                assert_eq!(args.command, ["date", "--elapsed"]);
+                assert!(args.elapsed && !args.user);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
     fn contradictions_are_refused() {
+        let both = ["step", "5", "1h", "--to", "2030-01-01"];
+        assert_eq!(refusal(&both).kind(), ErrorKind::ArgumentConflict);
         for pair in [
             ["--date=2030-01-01", "--offset=1d"],
             ["--rate=2", "--ppm=50"],
@@ -312,6 +557,11 @@ mod tests {
         assert_eq!(refusal(&["set", "5"]).kind(), missing);
         assert_eq!(refusal(&["set", "--rate", "2"]).kind(), missing);
         assert_eq!(refusal(&["show"]).kind(), missing);
+        assert_eq!(refusal(&["step", "5"]).kind(), missing);
+        assert_eq!(refusal(&["slew", "5"]).kind(), missing);
+        assert_eq!(refusal(&["slew", "5", "--wait"]).kind(), missing);
+        assert_eq!(refusal(&["strobe", "5", "--by", "1h"]).kind(), missing);
+        assert_eq!(refusal(&["restore", "file"]).kind(), missing);
     }
 
     #[test]
@@ -332,5 +582,23 @@ mod tests {
         explained(&["run", "--rate", "-1", "true"], "0 (frozen) to 255");
         explained(&["run", "--monotonic", "1y", "true"], "no fixed length");
         explained(&["set", "5", "--ppm", "much"], "ppm");
+        explained(&["slew", "5", "--frequency", "501"], "-500 to +500");
+        let strobe = |every| ["strobe", "5", "--by", "1h", "--every", every];
+        explained(&strobe("0.0005"), "at least a millisecond");
+        explained(&strobe("-1s"), "at least a millisecond");
+        let drift = |max| {
+            let fixed = [
+                "drift",
+                "5",
+                "--every",
+                "1s",
+                "--step-ppm",
+                "1",
+                "--max-ppm",
+            ];
+            [&fixed[..], &[max]].concat()
+        };
+        explained(&drift("1000000"), "below 1000000");
+        explained(&drift("0"), "above 0");
     }
 }

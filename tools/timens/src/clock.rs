@@ -4,6 +4,7 @@
 
 use crate::offset::Offset;
 use crate::rate::Rate;
+use jiff::SignedDuration;
 use serde::{Serialize, Serializer};
 use std::fmt;
 
@@ -89,12 +90,7 @@ fn offset(value: &str) -> Option<Offset> {
 
 fn rate(value: &str) -> Option<Rate> {
     let (secs, nanosecs) = value.split_once(char::is_whitespace)?;
-    let secs: u64 = secs.parse().ok()?;
-    let nanosecs: u32 = nanosecs.trim_start().parse().ok()?;
-    let nanos = secs
-        .checked_mul(1_000_000_000)?
-        .checked_add(nanosecs.into())?;
-    Rate::from_nanos(nanos).filter(|_| nanosecs < 1_000_000_000)
+    Rate::from_words(secs.parse().ok()?, nanosecs.trim_start().parse().ok()?)
 }
 
 fn state(value: &str) -> Option<State> {
@@ -125,6 +121,20 @@ impl Clock {
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .collect(),
         }))
+    }
+
+    /// The value of a line that is not a field of this.
+    pub(crate) fn detail(&self, key: &str) -> Option<&str> {
+        let mut details = self.details.iter();
+        details
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// How far REALTIME is ahead of what it would be if both it and MONOTONIC had the host's
+    /// distance: only a step changes that.
+    pub(crate) fn stepped(&self) -> SignedDuration {
+        SignedDuration::from(self.realtime).saturating_sub(self.monotonic.into())
     }
 }
 
@@ -166,6 +176,14 @@ impl Request {
     pub(crate) fn rate(rate: Rate) -> Request {
         Request {
             rate: Some(rate),
+            ..Request::default()
+        }
+    }
+
+    /// A request for a date and nothing else: `ahead` of the host's.
+    pub(crate) fn realtime(ahead: SignedDuration) -> Request {
+        Request {
+            realtime: Some(ahead.into()),
             ..Request::default()
         }
     }
@@ -317,6 +335,20 @@ ntp_state insane but true
             Constants::parse("monotonic 0 0\n"),
             Err(ClockError::Missing("boottime"))
         );
+    }
+
+    #[test]
+    fn a_step_is_what_realtime_gains_on_monotonic() {
+        let clock = Clock::parse(RUNNING).unwrap().unwrap();
+        assert_eq!(clock.stepped(), SignedDuration::from_millis(-10_500));
+    }
+
+    #[test]
+    fn lines_that_are_no_fields_can_be_asked_for() {
+        let clock = Clock::parse(RUNNING).unwrap().unwrap();
+        assert_eq!(clock.detail("steps"), Some("3"));
+        assert_eq!(clock.detail("ntp_state"), Some("insane but true"));
+        assert_eq!(clock.detail("monotonic"), None);
     }
 
     #[test]

@@ -3,10 +3,14 @@
 //! What can go wrong, and what to do about it.
 
 use crate::clock::{ClockError, Request};
+use crate::namespace::Inode;
+use crate::ntp::NoLine;
 use crate::procfs::Who;
 use crate::rate::Rate;
+use crate::saved::SavedError;
 use crate::sys::NewNamespace;
 use crate::when::WhenError;
+use jiff::SignedDuration;
 use rustix::io::Errno;
 use std::ffi::OsString;
 use std::io;
@@ -66,6 +70,29 @@ pub(crate) enum Error {
     /// A clock that runs, where a frozen one is needed.
     #[error("that clock is not frozen: its rate is {0}")]
     NotFrozen(Rate),
+    /// A frozen clock, where one is needed that runs.
+    #[error("that clock is frozen")]
+    Frozen,
+    /// A namespace that everybody has left while it was changed.
+    #[error("no process is left in {0}")]
+    NobodyLeft(Inode),
+    /// A kernel whose clocks cannot be disciplined from inside.
+    #[error("this kernel's clocks have no discipline of their own: no line '{0}' in timens_clock")]
+    NoDiscipline(&'static str),
+    /// The kernel did not let a clock be disciplined.
+    #[error("the kernel refused to discipline that clock: {0}")]
+    Adjtimex(Errno),
+    /// A file that `timens save` has not written, or that somebody has changed.
+    #[error("{}: {error}", .path.display())]
+    Saved {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: SavedError,
+    },
+    /// The host's date is before the one at which a clock was saved.
+    #[error("the host's date is {0:#} before that of the save")]
+    SavedInFuture(SignedDuration),
     /// A file that is no time namespace.
     #[error("{} is not a time namespace", .0.display())]
     NotATimeNamespace(PathBuf),
@@ -165,8 +192,8 @@ impl Error {
                 "the limit is the sysctl user.max_user_namespaces; 0 disables user namespaces"
             }
             Error::EnterNotPermitted(_) => {
-                "no process can be asked about it, and entering it needs CAP_SYS_ADMIN in the user \
-                 namespace that owns it: be root"
+                "its clock can only be reached from inside, and entering it needs CAP_SYS_ADMIN in \
+                 the user namespace that owns it: be root"
             }
             Error::HostNamespace => {
                 "timens never touches the host's clock: name a process in another namespace \
@@ -178,6 +205,16 @@ impl Error {
             Error::AlreadyEntered => {
                 "a namespace gets its clock before the first process enters it, or never: start \
                  the program with timens run"
+            }
+            Error::Frozen => "let it go on first: timens thaw",
+            Error::NoDiscipline(_) => {
+                "boot a kernel, and load a module timens_clock, with adjtimex(2) in time namespaces; \
+                 on this one it would act on the host's clock"
+            }
+            Error::Saved { .. } => "a saved clock is what timens save has written",
+            Error::SavedInFuture(_) => {
+                "set the host's date right, or leave out --elapsed: then the clocks go on where \
+                 they were"
             }
             Error::NotFrozen(_) => "to change the rate of a running clock, use timens set --rate",
             Error::NotATimeNamespace(_) => {
@@ -192,6 +229,8 @@ impl Error {
                 "timens and the kernel's timens_clock may be of different versions"
             }
             Error::NoSuchProcess(_)
+            | Error::NobodyLeft(_)
+            | Error::Adjtimex(_)
             | Error::When(_)
             | Error::TimeZone(_)
             | Error::Exec { .. }
@@ -243,6 +282,14 @@ impl Error {
         }
     }
 
+    /// What it means that the clock of the namespace that this process is in was not disciplined.
+    pub(crate) fn from_adjtimex(errno: Errno) -> Error {
+        match errno {
+            Errno::PERM => Error::SetNotPermitted,
+            _ => Error::Adjtimex(errno),
+        }
+    }
+
     /// What it means that the namespace file `link` could not be entered.
     pub(crate) fn from_setns(link: PathBuf, errno: Errno) -> Error {
         match errno {
@@ -250,6 +297,12 @@ impl Error {
             Errno::PERM => Error::EnterNotPermitted(link),
             _ => Error::system(format!("enter {}", link.display()), errno),
         }
+    }
+}
+
+impl From<NoLine> for Error {
+    fn from(missing: NoLine) -> Error {
+        Error::NoDiscipline(missing.0)
     }
 }
 
@@ -309,6 +362,13 @@ mod tests {
     }
 
     #[test]
+    fn each_failure_to_discipline_a_clock_has_its_meaning() {
+        let from = Error::from_adjtimex;
+        assert!(matches!(from(Errno::PERM), Error::SetNotPermitted));
+        assert!(matches!(from(Errno::INVAL), Error::Adjtimex(Errno::INVAL)));
+    }
+
+    #[test]
     fn a_message_names_what_was_asked_on_one_line() {
         let request = Request {
             monotonic: Offset::new(-5, 0),
@@ -318,6 +378,13 @@ mod tests {
             Error::from_request(WHO, &request, Errno::RANGE).to_string(),
             "a clock would be out of range with 'monotonic -5 0; rate 1 0'"
         );
+    }
+
+    #[test]
+    fn durations_are_told_as_they_are_asked_for() {
+        let error = Error::SavedInFuture(SignedDuration::from_millis(90_500));
+        let message = error.to_string();
+        assert!(message.contains("1m 30s 500ms"), "{message}");
     }
 
     #[test]

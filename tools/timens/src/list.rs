@@ -4,7 +4,7 @@
 
 use crate::cli::ListArgs;
 use crate::error::Error;
-use crate::namespace::{survey, Namespace, Survey};
+use crate::namespace::{survey, Effort, Namespace, Survey};
 use crate::procfs::Procfs;
 use crate::reading::Reading;
 use crate::table::{Align, Table};
@@ -38,7 +38,7 @@ pub(crate) fn list(
     output: &mut impl Write,
 ) -> Result<(), Error> {
     let zone = TimeZone::try_system().map_err(Error::TimeZone)?;
-    let survey = survey(procfs)?;
+    let survey = survey(procfs, Effort::Enter)?;
     if survey.hidden > 0 {
         let hidden = survey.hidden;
         log.say(&format!(
@@ -142,7 +142,7 @@ mod tests {
             "self/mountinfo",
             "1 1 0:4 time:[8] /run/t rw - nsfs nsfs rw\n",
         );
-        let mut survey = survey(&proc.fs()).unwrap();
+        let mut survey = survey(&proc.fs(), Effort::Enter).unwrap();
         for namespace in &mut survey.namespaces {
             namespace.now = NOW.parse().unwrap();
         }

@@ -2,33 +2,47 @@
 
 //! `timens`: run and steer programs in time namespaces that have a clock of their own.
 //!
-//! `cli` is the command line; `run`, `steer`, `list` and `show` are its commands. Below them,
-//! `target` finds the namespace that the user means, `namespace` all there are, `procfs` and `sys`
-//! talk to the kernel, and `clock`, `rate`, `offset` and `when` are the words of that talk.
+//! `cli` is the command line; `run`, `steer`, `step`, `slew`, `strobe`, `drift`, `list`, `show`,
+//! `watch`, `save` and `restore` are its commands. Below them, `target` finds the namespace that
+//! the user means, `held` keeps hold of it, `namespace` finds all there are, `procfs` and `sys` talk
+//! to the kernel, and `clock`, `ntp`, `rate`, `offset` and `when` are the words of that talk.
 
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+mod beat;
 mod cli;
 mod clock;
 mod decimal;
+mod drift;
 mod error;
+mod held;
 mod host;
 mod list;
 mod namespace;
+mod ntp;
 mod offset;
 mod procfs;
+mod random;
 mod rate;
 mod reading;
 mod request;
+mod restore;
 mod run;
+mod save;
+mod saved;
 mod show;
+mod slew;
+mod sparkline;
 mod steer;
+mod step;
+mod strobe;
 mod sys;
 mod table;
 mod target;
 #[cfg(test)]
 mod testing;
+mod watch;
 mod when;
 
 use clap::Parser;
@@ -39,7 +53,7 @@ use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
-/// Status when `timens run` fails by itself, as env(1) and its like have it: a command's own
+/// Status when `timens run` or `restore` fails by itself, as env(1) and its like have it: a command's own
 /// status is hardly ever this.
 const RUN_FAILED: u8 = 125;
 /// Status when the command is there but cannot be executed.
@@ -81,12 +95,12 @@ fn main() -> ExitCode {
             let _ = error.print();
             return ExitCode::from(match error.use_stderr() {
                 false => 0,
-                true if means_run(&arguments) => RUN_FAILED,
+                true if means_to_execute(&arguments) => RUN_FAILED,
                 true => MISUSED,
             });
         }
     };
-    let running = matches!(cli.command, Command::Run(_));
+    let running = matches!(cli.command, Command::Run(_) | Command::Restore(_));
     match execute(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -96,11 +110,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether a command line that does not parse is one of `timens run`.
-fn means_run(arguments: &[OsString]) -> bool {
+/// Whether a command line that does not parse is one of `timens run` or `restore`.
+fn means_to_execute(arguments: &[OsString]) -> bool {
     let options_before = |argument: &&OsString| argument.as_encoded_bytes().starts_with(b"-");
     let mut rest = arguments.iter().skip(1).skip_while(options_before);
-    rest.next().is_some_and(|argument| argument == "run")
+    rest.next()
+        .is_some_and(|argument| argument == "run" || argument == "restore")
 }
 
 fn execute(cli: Cli) -> Result<(), Error> {
@@ -116,6 +131,13 @@ fn execute(cli: Cli) -> Result<(), Error> {
         Command::Show(args) => show::show(&procfs, &args, output),
         Command::Freeze(args) => steer::freeze(&procfs, &args, log, output),
         Command::Thaw(args) => steer::thaw(&procfs, &args, log),
+        Command::Step(args) => step::step(&procfs, &args, log),
+        Command::Slew(args) => slew::slew(&procfs, &args, log),
+        Command::Strobe(args) => strobe::strobe(&procfs, &args, log),
+        Command::Drift(args) => drift::drift(&procfs, &args, log, output),
+        Command::Watch(args) => watch::watch(&procfs, &args, output),
+        Command::Save(args) => save::save(&procfs, &args, log, output),
+        Command::Restore(args) => restore::restore(&procfs, &args, log).map(|never| match never {}),
     }
 }
 
@@ -146,15 +168,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wrong_command_line_of_run_is_recognized() {
-        let means_run = |words: &[&str]| {
+    fn a_wrong_command_line_that_executes_is_recognized() {
+        let executes = |words: &[&str]| {
             let arguments: Vec<OsString> = words.iter().map(OsString::from).collect();
-            means_run(&arguments)
+            means_to_execute(&arguments)
         };
-        assert!(means_run(&["timens", "run", "--rate", "x"]));
-        assert!(means_run(&["timens", "-v", "run"]));
-        assert!(!means_run(&["timens", "set", "run"]));
-        assert!(!means_run(&["timens", "-v"]));
+        assert!(executes(&["timens", "run", "--rate", "x"]));
+        assert!(executes(&["timens", "-v", "run"]));
+        assert!(executes(&["timens", "restore"]));
+        assert!(!executes(&["timens", "set", "run"]));
+        assert!(!executes(&["timens", "-v"]));
     }
 
     #[test]

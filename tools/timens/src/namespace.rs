@@ -82,8 +82,17 @@ struct Leads<'a> {
     mounts: Vec<PathBuf>,
 }
 
+/// How far to go to get at a clock that no process's files speak of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// Not out of the namespace that this program is in, whose clock it waits by.
+    Stay,
+    /// Into the namespace; this program is there afterwards.
+    Enter,
+}
+
 /// Finds the time namespaces of a machine.
-pub(crate) fn survey(procfs: &Procfs) -> Result<Survey, Error> {
+pub(crate) fn survey(procfs: &Procfs, effort: Effort) -> Result<Survey, Error> {
     let processes = procfs.processes()?;
     let mut leads: BTreeMap<Inode, Leads<'_>> = BTreeMap::new();
     for process in &processes.seen {
@@ -103,7 +112,7 @@ pub(crate) fn survey(procfs: &Procfs) -> Result<Survey, Error> {
     }
     let namespaces = leads
         .into_iter()
-        .map(|(inode, leads)| leads.describe(procfs, inode))
+        .map(|(inode, leads)| leads.describe(procfs, inode, effort))
         .collect::<Result<_, _>>()?;
     Ok(Survey {
         namespaces,
@@ -112,7 +121,7 @@ pub(crate) fn survey(procfs: &Procfs) -> Result<Survey, Error> {
 }
 
 impl Leads<'_> {
-    fn describe(self, procfs: &Procfs, inode: Inode) -> Result<Namespace, Error> {
+    fn describe(self, procfs: &Procfs, inode: Inode, effort: Effort) -> Result<Namespace, Error> {
         let holders = match self.members.is_empty() {
             false => &self.members,
             true => &self.speakers,
@@ -121,7 +130,7 @@ impl Leads<'_> {
             .iter()
             .min_by_key(|process| (process.started, process.pid))
             .map(|process| process.pid);
-        let kind = self.kind(procfs, inode);
+        let kind = self.kind(procfs, inode, effort);
         Ok(Namespace {
             inode,
             kind,
@@ -134,7 +143,7 @@ impl Leads<'_> {
         })
     }
 
-    fn kind(&self, procfs: &Procfs, inode: Inode) -> Kind {
+    fn kind(&self, procfs: &Procfs, inode: Inode, effort: Effort) -> Kind {
         if inode == Inode::HOST {
             return Kind::Host;
         }
@@ -142,7 +151,10 @@ impl Leads<'_> {
             .speakers
             .iter()
             .find_map(|process| procfs.clock_if_known(Who::Pid(process.pid)).ok())
-            .or_else(|| self.enter(procfs));
+            .or_else(|| match effort {
+                Effort::Stay => None,
+                Effort::Enter => self.enter(procfs),
+            });
         match answer {
             Some(Some(clock)) => Kind::Own(clock),
             Some(None) => Kind::Plain,
@@ -197,7 +209,7 @@ mod tests {
         proc.write("21/timens_clock", &clock_text("running", "9 0", "2 0"));
         proc.process(30, 6, 6, 400);
         proc.write("30/timens_clock", "");
-        let survey = survey(&proc.fs()).unwrap();
+        let survey = survey(&proc.fs(), Effort::Enter).unwrap();
 
         assert_eq!(survey.namespaces.len(), 3);
         let host = find(&survey, HOST);
@@ -219,7 +231,7 @@ mod tests {
         proc.process(1, HOST, HOST, 1);
         proc.process(20, 5, 5, 1);
         let before = Timestamp::now();
-        let survey = survey(&proc.fs()).unwrap();
+        let survey = survey(&proc.fs(), Effort::Enter).unwrap();
         let [first, second] = &survey.namespaces[..] else {
             panic!("{survey:?}");
         };
@@ -231,7 +243,7 @@ mod tests {
         let proc = FakeProc::new();
         proc.process(40, HOST, 7, 1);
         proc.write("40/timens_clock", &clock_text("pending", "9 0", "2 0"));
-        let survey = survey(&proc.fs()).unwrap();
+        let survey = survey(&proc.fs(), Effort::Enter).unwrap();
         let pending = find(&survey, 7);
         assert!(matches!(&pending.kind, Kind::Own(clock) if clock.state == State::Pending));
         assert_eq!((pending.processes, pending.oldest), (0, Some(40)));
@@ -241,7 +253,10 @@ mod tests {
     fn a_kernel_without_clocks_has_plain_namespaces() {
         let proc = FakeProc::new();
         proc.process(20, 5, 5, 1);
-        assert_eq!(find(&survey(&proc.fs()).unwrap(), 5).kind, Kind::Plain);
+        assert_eq!(
+            find(&survey(&proc.fs(), Effort::Enter).unwrap(), 5).kind,
+            Kind::Plain
+        );
     }
 
     #[test]
@@ -251,7 +266,7 @@ mod tests {
             "self/mountinfo",
             "1 1 0:4 time:[8] /run/t rw - nsfs nsfs rw\n",
         );
-        let survey = survey(&proc.fs()).unwrap();
+        let survey = survey(&proc.fs(), Effort::Enter).unwrap();
         let mounted = find(&survey, 8);
         assert_eq!(mounted.kind, Kind::Unknown);
         assert_eq!(mounted.mounts, [PathBuf::from("/run/t")]);
@@ -264,7 +279,7 @@ mod tests {
         // In 5, but its files speak of 6, and the link leads nowhere.
         proc.process(20, 5, 6, 1);
         proc.write("20/timens_clock", &clock_text("running", "9 0", "2 0"));
-        let survey = survey(&proc.fs()).unwrap();
+        let survey = survey(&proc.fs(), Effort::Enter).unwrap();
         assert_eq!(find(&survey, 5).kind, Kind::Unknown);
         assert!(matches!(find(&survey, 6).kind, Kind::Own(_)));
     }

@@ -4,7 +4,7 @@
 
 use crate::decimal;
 use jiff::SignedDuration;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 const NANOS_PER_SEC: i128 = 1_000_000_000;
@@ -15,11 +15,28 @@ const UNITS: [(u128, char); 3] = [(86_400, 'd'), (3_600, 'h'), (60, 'm')];
 ///
 /// Serialized, it has the form of an entry of `linux.timeOffsets` in the OCI runtime
 /// specification.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "Words")]
 pub(crate) struct Offset {
     secs: i64,
     /// Below 10^9.
     nanosecs: u32,
+}
+
+/// The two words of an offset, whatever they are.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Words {
+    secs: i64,
+    nanosecs: u32,
+}
+
+impl TryFrom<Words> for Offset {
+    type Error = &'static str;
+
+    fn try_from(words: Words) -> Result<Offset, &'static str> {
+        Offset::new(words.secs, words.nanosecs).ok_or("nanosecs is above 999999999")
+    }
 }
 
 impl Offset {
@@ -34,8 +51,13 @@ impl Offset {
         (i128::from(nanosecs) < NANOS_PER_SEC).then_some(Offset { secs, nanosecs })
     }
 
+    /// The seconds, rounded down.
+    pub(crate) fn secs(self) -> i64 {
+        self.secs
+    }
+
     /// The offset in ns.
-    fn nanos(self) -> i128 {
+    pub(crate) fn nanos(self) -> i128 {
         i128::from(self.secs) * NANOS_PER_SEC + i128::from(self.nanosecs)
     }
 
@@ -155,6 +177,24 @@ mod tests {
     fn serializes_as_container_runtimes_write_it() {
         let json = serde_json::to_string(&offset(-5, 7)).unwrap();
         assert_eq!(json, r#"{"secs":-5,"nanosecs":7}"#);
+        assert_eq!(
+            serde_json::from_str::<Offset>(&json).unwrap(),
+            offset(-5, 7)
+        );
+    }
+
+    #[test]
+    fn deserializes_nothing_else() {
+        for json in [
+            r#"{"secs":0,"nanosecs":1000000000}"#,
+            r#"{"secs":0,"nanosecs":-1}"#,
+            r#"{"secs":0.5,"nanosecs":0}"#,
+            r#"{"secs":0}"#,
+            r#"{"secs":0,"nanosecs":0,"more":0}"#,
+            "[0,0]0",
+        ] {
+            assert!(serde_json::from_str::<Offset>(json).is_err(), "{json}");
+        }
     }
 
     proptest! {

@@ -40,6 +40,9 @@ pub(crate) enum RateError {
     /// Below 0 or above 255.
     #[error("the rate is out of range: 0 (frozen) to 255, that is -1000000 to +254000000 ppm")]
     OutOfRange,
+    /// No deviation that a rate can have and still be one.
+    #[error("a deviation is a number of ppm above 0 and below 1000000, in steps of 0.001")]
+    Deviation,
     /// Above zero, but nearer to zero than to the smallest rate there is.
     #[error("the rate is too small: the smallest is 0.000000001, and 0 freezes the clock")]
     TooSmall,
@@ -56,6 +59,17 @@ impl Rate {
     /// A rate of `nanos` ns/s, if the kernel would take it.
     pub(crate) fn from_nanos(nanos: u64) -> Option<Rate> {
         (nanos <= Rate::MAX.nanos).then_some(Rate { nanos })
+    }
+
+    /// The rate of the kernel's `rate S NS`, if it would take it.
+    pub(crate) fn from_words(secs: u64, nanosecs: u32) -> Option<Rate> {
+        let nanos = secs.checked_mul(UNITY)?.checked_add(nanosecs.into())?;
+        Rate::from_nanos(nanos).filter(|_| u64::from(nanosecs) < UNITY)
+    }
+
+    /// Namespace ns per reference second.
+    pub(crate) fn nanos(self) -> u64 {
+        self.nanos
     }
 
     /// The rate as the seconds and nanoseconds of the kernel's `rate S NS`.
@@ -127,6 +141,16 @@ pub(crate) fn parse_ppm(text: &str) -> Result<AskedRate, RateError> {
     asked(nanos, ppm.exact)
 }
 
+/// Reads a deviation of a rate either way in ppm: in units of 10^-9.
+pub(crate) fn parse_deviation(text: &str) -> Result<i64, RateError> {
+    decimal::parse(text, 3)
+        .filter(|ppm| ppm.exact)
+        .and_then(|ppm| i64::try_from(ppm.units).ok())
+        // CAST: far below 2^63.
+        .filter(|nanos| (1..UNITY as i64).contains(nanos))
+        .ok_or(RateError::Deviation)
+}
+
 /// The quotient of two integers in ns/s, rounded to nearest, and whether it is exact.
 fn divide(numerator: &str, denominator: &str) -> Result<(i128, bool), RateError> {
     let integer = |text: &str| {
@@ -192,6 +216,25 @@ mod tests {
         assert_eq!(parse_ppm("0.0001"), rounded(1_000_000_000));
         assert_eq!(parse_ppm("-1000000"), exact(0));
         assert_eq!(parse_ppm("254000000"), exact(255_000_000_000));
+    }
+
+    #[test]
+    fn reads_deviations() {
+        assert_eq!(parse_deviation("50"), Ok(50_000));
+        assert_eq!(parse_deviation("0.001"), Ok(1));
+        assert_eq!(parse_deviation("999999.999"), Ok(999_999_999));
+        for text in ["0", "-1", "0.0005", "1000000", "much", ""] {
+            assert_eq!(parse_deviation(text), Err(RateError::Deviation), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_words_of_a_rate_have_their_range() {
+        assert_eq!(Rate::from_words(1, 50_000), Rate::from_nanos(1_000_050_000));
+        assert_eq!(Rate::from_words(255, 0), Some(Rate::MAX));
+        assert_eq!(Rate::from_words(255, 1), None);
+        assert_eq!(Rate::from_words(0, 1_000_000_000), None);
+        assert_eq!(Rate::from_words(u64::MAX, 0), None);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::sys::{self, NewNamespace};
 use crate::Log;
 use rustix::process::{getegid, geteuid};
 use std::convert::Infallible;
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -31,23 +32,34 @@ pub(crate) fn run(procfs: &Procfs, args: &RunArgs, log: Log) -> Result<Infallibl
         log.say(&note);
     }
 
-    if args.user {
-        become_root_of_user_namespace()?;
-        log.say("made a user namespace");
-    }
-    sys::unshare(NewNamespace::Time)
-        .map_err(|errno| Error::from_unshare(NewNamespace::Time, args.user, errno))?;
+    make_namespace(args.user, log)?;
     // Once more, for what has passed since then would be added to the date.
     let request = args.request(host.now())?;
     procfs.request(Who::Caller, Control::Offsets, &request)?;
     say_request(log, &request);
 
-    let (program, arguments) = args.command.split_first().expect("clap requires a command");
+    Err(execute(&args.command))
+}
+
+/// Executes a command in the place of this program; returns why not.
+pub(crate) fn execute(command: &[OsString]) -> Error {
+    let (program, arguments) = command.split_first().expect("clap requires a command");
     let error = Command::new(program).args(arguments).exec();
-    Err(Error::Exec {
+    Error::Exec {
         command: program.clone(),
         error,
-    })
+    }
+}
+
+/// Makes a time namespace for what this process executes next; with `user`, after it has become
+/// root of a user namespace.
+pub(crate) fn make_namespace(user: bool, log: Log) -> Result<(), Error> {
+    if user {
+        become_root_of_user_namespace()?;
+        log.say("made a user namespace");
+    }
+    sys::unshare(NewNamespace::Time)
+        .map_err(|errno| Error::from_unshare(NewNamespace::Time, user, errno))
 }
 
 /// Says which lines the kernel was given.

@@ -16,6 +16,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use std::io::Write;
 
+/// The least width of the column of keys.
+const KEY_WIDTH: usize = 13;
+
 /// A namespace, as machines read it.
 #[derive(Debug, Serialize)]
 struct Report {
@@ -75,9 +78,11 @@ impl Report {
                 ("boottime", ahead(self.constants.boottime.full())),
             ]),
         }
+        let longest = lines.iter().map(|(key, _)| key.len()).max();
+        let width = longest.unwrap_or(0).max(KEY_WIDTH);
         lines
             .iter()
-            .map(|(key, value)| format!("{key:<13} {value}\n"))
+            .map(|(key, value)| format!("{key:<width$} {value}\n"))
             .collect()
     }
 }
@@ -112,8 +117,12 @@ fn drift(clock: &Clock) -> String {
 fn unit(key: &str) -> &'static str {
     match key {
         "tai" => " s ahead of UTC",
-        "rate_fixed" => " / 2^56",
+        "rate_fixed" | "ntp_rate_fixed" => " / 2^56",
         "frac" => " / 2^56 ns",
+        "ntp_freq" => " / 2^16 ppm",
+        "ntp_tick" | "ntp_maxerror" | "ntp_esterror" | "ntp_adjust" => " us",
+        "ntp_offset" => " ns",
+        "timezone" => " (minutes west of UTC, DST)",
         _ => "",
     }
 }
@@ -122,6 +131,7 @@ fn unit(key: &str) -> &'static str {
 mod tests {
     use super::*;
     use crate::clock::Constants;
+    use crate::ntp::tests::NTP_LINES;
     use crate::testing::{clock_text, OFFSETS};
 
     fn report(clock: &str) -> Report {
@@ -151,6 +161,21 @@ steps         3
 ";
         let clock = clock_text("pending", "8 500000000", "1 50000");
         assert_eq!(report(&clock).text(&TimeZone::UTC), expected);
+    }
+
+    #[test]
+    fn shows_what_a_discipline_counts_in() {
+        let clock = clock_text("running", "8 500000000", "1 0") + NTP_LINES;
+        let text = report(&clock).text(&TimeZone::UTC);
+        for line in [
+            "ntp_freq      -65536 / 2^16 ppm\n",
+            "ntp_tick      10001 us\n",
+            "ntp_constant  6\n",
+            "ntp_offset    -123456 ns\n",
+            "timezone      -60 1 (minutes west of UTC, DST)\n",
+        ] {
+            assert!(text.contains(line), "{line:?} in {text}");
+        }
     }
 
     #[test]

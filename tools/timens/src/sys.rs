@@ -3,9 +3,13 @@
 //! The system calls that the standard library has no word for. This program has one thread, which
 //! is why it may call them at all.
 
+pub(crate) mod interrupt;
+pub(crate) mod stand_in;
+pub(crate) mod timex;
+
 use rustix::io::Errno;
 use rustix::thread::{move_into_link_name_space, unshare_unsafe, LinkNameSpaceType, UnshareFlags};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 /// A namespace that this process can make for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,4 +36,29 @@ pub(crate) fn unshare(namespace: NewNamespace) -> Result<(), Errno> {
 /// kind.
 pub(crate) fn enter_time_namespace(link: impl AsFd) -> Result<(), Errno> {
     move_into_link_name_space(link.as_fd(), Some(LinkNameSpaceType::Time))
+}
+
+/// Enters the user namespace that owns the one that `link` refers to.
+pub(crate) fn enter_owner_of(link: impl AsFd) -> Result<(), Errno> {
+    let owner = owner_of(link)?;
+    move_into_link_name_space(owner.as_fd(), Some(LinkNameSpaceType::User))
+}
+
+/// The user namespace that owns the one that `link` refers to.
+#[expect(unsafe_code, reason = "an ioctl")]
+fn owner_of(link: impl AsFd) -> Result<OwnedFd, Errno> {
+    /// `_IO(0xb7, 0x1)` of linux/nsfs.h.
+    const NS_GET_USERNS: libc::Ioctl = 0xb701;
+    // SAFETY: the request takes no argument.
+    let owner = unsafe { libc::ioctl(link.as_fd().as_raw_fd(), NS_GET_USERNS) };
+    match owner {
+        -1 => Err(last_error()),
+        // SAFETY: it is new, so that nothing else closes it.
+        _ => Ok(unsafe { OwnedFd::from_raw_fd(owner) }),
+    }
+}
+
+/// Why a function of the C library has failed.
+fn last_error() -> Errno {
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
 }

@@ -6,11 +6,11 @@ use crate::error::Error;
 use crate::namespace::Inode;
 use crate::procfs::{Link, Procfs, Who};
 use crate::sys;
+use crate::sys::stand_in::StandIn;
 use rustix::fs::fstatfs;
 use rustix::io::Errno;
 use std::convert::Infallible;
 use std::fs::File;
-use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -41,7 +41,7 @@ impl FromStr for Target {
 
 /// How the kernel can be asked about a namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Route {
+pub(crate) enum Route {
     /// By the files of this process, whose children are in it.
     Speaker(u32),
     /// From inside: by this link, and then by one's own files.
@@ -106,6 +106,30 @@ fn inode_of(path: &Path) -> Result<Inode, Error> {
 }
 
 impl Subject {
+    /// How the kernel can be asked about it.
+    pub(crate) fn route(&self) -> &Route {
+        &self.route
+    }
+
+    /// Enters it with the privilege to set its clock, if need be as the owner of the user
+    /// namespace that it belongs to. It is not the host's own.
+    pub(crate) fn enter_to_change(&self, procfs: &Procfs) -> Result<(), Error> {
+        let link = match &self.route {
+            _ if self.inode == Inode::HOST => return Err(Error::HostNamespace),
+            Route::Speaker(pid) => procfs.link(Who::Pid(*pid), Link::TimeForChildren),
+            Route::Enter(link) => link.clone(),
+        };
+        let result = enter(&link);
+        if !matches!(result, Err(Error::EnterNotPermitted(_))) {
+            return result;
+        }
+        // In its owner, an ordinary user who has made that has every capability.
+        match open(&link).map(sys::enter_owner_of) {
+            Ok(Ok(())) => enter(&link),
+            _ => result,
+        }
+    }
+
     /// Gets to where the clock can be read and set: the process whose files then speak of it.
     ///
     /// This process may be in another time namespace afterwards, with another date than before;
@@ -131,12 +155,21 @@ impl Subject {
 
 /// Enters the time namespace that `link` leads to.
 pub(crate) fn enter(link: &Path) -> Result<(), Error> {
-    let failed = |error: io::Error| match Errno::from_io_error(&error) {
+    let file = open(link)?;
+    sys::enter_time_namespace(&file).map_err(|errno| Error::from_setns(link.to_owned(), errno))
+}
+
+/// Sends a process into the time namespace that `link` leads to.
+pub(crate) fn send_stand_in(link: &Path) -> Result<StandIn, Error> {
+    let file = open(link)?;
+    StandIn::send(&file).map_err(|errno| Error::from_setns(link.to_owned(), errno))
+}
+
+fn open(link: &Path) -> Result<File, Error> {
+    File::open(link).map_err(|error| match Errno::from_io_error(&error) {
         Some(Errno::ACCESS | Errno::PERM) => Error::EnterNotPermitted(link.to_owned()),
         _ => Error::system(link.display().to_string(), error),
-    };
-    let file = File::open(link).map_err(failed)?;
-    sys::enter_time_namespace(&file).map_err(|errno| Error::from_setns(link.to_owned(), errno))
+    })
 }
 
 #[cfg(test)]

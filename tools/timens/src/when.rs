@@ -11,7 +11,7 @@ const NANOS_PER_SEC: i128 = 1_000_000_000;
 
 /// The last second that the kernel lets a clock be set to: half of what its 64-bit count of ns
 /// can reach, so that the clock has as long again to run.
-const LAST_SECOND: i64 = i64::MAX / 1_000_000_000 / 2;
+pub(crate) const LAST_SECOND: i64 = i64::MAX / 1_000_000_000 / 2;
 
 /// Why a text is no date or duration, or one that a clock cannot have.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +40,9 @@ pub(crate) enum WhenError {
     /// A duration too long for anything.
     #[error("the duration is too long")]
     TooLong,
+    /// A period in which nothing can be done.
+    #[error("a period is at least a millisecond, which is what a change takes")]
+    TooShort,
     /// Months and years where there is no calendar.
     #[error("years and months have no fixed length: use weeks, days or less")]
     NoCalendar,

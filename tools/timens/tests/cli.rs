@@ -40,7 +40,10 @@ fn fails(arguments: &[&str], status: i32, words: &str) {
 fn help_and_version_are_no_errors() {
     let help = timens(&["--help"]);
     assert!(help.status.success());
-    for command in ["run", "set", "list", "show", "freeze", "thaw"] {
+    for command in [
+        "run", "set", "list", "show", "freeze", "thaw", "step", "slew", "strobe", "drift", "watch",
+        "save", "restore",
+    ] {
         assert!(
             stdout(&help).contains(&format!("\n  {command} ")),
             "{command}"
@@ -63,6 +66,9 @@ fn a_wrong_command_line_has_a_status_that_a_command_rarely_has() {
     );
     fails(&["run", "--rate", "300", "--", "true"], 125, "out of range");
     fails(&["run"], 125, "COMMAND");
+    fails(&["restore", "saved.json"], 125, "COMMAND");
+    fails(&["slew", "1", "--frequency", "501"], 2, "-500 to +500");
+    fails(&["strobe", "1", "--by", "1h"], 2, "--every");
     fails(&["set", "1"], 2, "--date");
     fails(&["show", "1", "--no-such-option"], 2, "--no-such-option");
 }
@@ -112,9 +118,18 @@ fn a_reader_that_has_read_enough_is_no_error_worth_a_word() {
 }
 
 #[test]
+fn a_file_that_is_no_saved_clock_is_named() {
+    let restore = |file| fails(&["restore", file, "--", "true"], 125, file);
+    restore("/nowhere/at/all");
+    restore(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+}
+
+#[test]
 fn a_process_that_is_not_there_is_named() {
     fails(&["show", "0"], 1, "there is no process 0");
     fails(&["freeze", "0"], 1, "there is no process 0");
+    fails(&["step", "0", "-1h"], 1, "there is no process 0");
+    fails(&["save", "0"], 1, "there is no process 0");
     fails(
         &["thaw", env!("CARGO_MANIFEST_DIR")],
         1,

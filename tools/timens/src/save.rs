@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `timens save`: the clocks of a namespace, written down.
+
+use crate::cli::SaveArgs;
+use crate::error::Error;
+use crate::held::Held;
+use crate::host;
+use crate::list::to_json;
+use crate::procfs::Procfs;
+use crate::saved::Saved;
+use crate::Log;
+use std::fs;
+use std::io::Write;
+
+/// Writes them down.
+pub(crate) fn save(
+    procfs: &Procfs,
+    args: &SaveArgs,
+    log: Log,
+    output: &mut impl Write,
+) -> Result<(), Error> {
+    let subject = args.target.target.find(procfs)?;
+    let mut held = Held::hold(procfs, &subject, log)?;
+    let (clock, host) = host::together(procfs, || held.clock())?;
+    let text = to_json(&Saved::new(&clock, &host)?) + "\n";
+    match &args.output {
+        Some(path) => {
+            fs::write(path, text).map_err(|error| Error::system(path.display().to_string(), error))
+        }
+        None => output.write_all(text.as_bytes()).map_err(Error::Output),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Command;
+    use crate::clock::Clock;
+    use crate::host::HostClocks;
+    use crate::ntp::tests::{NTP, NTP_LINES};
+    use crate::testing::{clock_text, parse, FakeProc, OFFSETS, QUIET};
+    use jiff::SignedDuration;
+
+    fn run(proc: &FakeProc, arguments: &[&str]) -> Result<Vec<u8>, Error> {
+        let mut output = Vec::new();
+        match parse(arguments) {
+            Command::Save(args) => save(&proc.fs(), &args, QUIET, &mut output)?,
+            other => panic!("{other:?}"),
+        }
+        Ok(output)
+    }
+
+    fn proc_with(clock: &str) -> FakeProc {
+        let proc = FakeProc::new();
+        proc.write("self/timens_offsets", OFFSETS);
+        proc.process(20, 5, 5, 1);
+        proc.write("20/timens_clock", clock);
+        proc
+    }
+
+    #[test]
+    fn the_clocks_are_written_as_they_are_now() {
+        let text = clock_text("running", "-1 500000000", "1 0");
+        let text = text + "rate_fixed 72057594037927936\n" + NTP_LINES;
+        let proc = proc_with(&text);
+        let clock = Clock::parse(&text).unwrap().unwrap();
+        let before = Saved::new(&clock, &HostClocks::read(&proc.fs()).unwrap()).unwrap();
+        let saved = Saved::parse(&run(&proc, &["save", "20"]).unwrap()).unwrap();
+        let after = Saved::new(&clock, &HostClocks::read(&proc.fs()).unwrap()).unwrap();
+
+        assert!(before.host_realtime <= saved.host_realtime);
+        assert!(saved.host_realtime <= after.host_realtime);
+        for clock in [
+            |saved: &Saved| saved.clocks.realtime,
+            |saved: &Saved| saved.clocks.monotonic,
+            |saved: &Saved| saved.clocks.boottime,
+            |saved: &Saved| saved.clocks.raw,
+        ] {
+            assert!(clock(&before) <= clock(&saved) && clock(&saved) <= clock(&after));
+        }
+        assert_eq!(saved.ntp, NTP);
+        let host = SignedDuration::from(saved.host_realtime);
+        let behind = host - SignedDuration::from(saved.clocks.realtime);
+        assert_eq!(behind, SignedDuration::from_millis(500));
+    }
+
+    #[test]
+    fn a_file_takes_them_too() {
+        let text = clock_text("running", "0 0", "1 0");
+        let proc = proc_with(&(text + "rate_fixed 72057594037927936\n" + NTP_LINES));
+        let path = proc.root().join("saved.json");
+        let output = run(&proc, &["save", "20", "-o", path.to_str().unwrap()]).unwrap();
+        assert_eq!(output, b"");
+        assert!(Saved::parse(proc.read("saved.json").as_bytes()).is_ok());
+        let result = run(&proc, &["save", "20", "-o", "/nowhere/at/all"]);
+        assert!(matches!(result, Err(Error::System { .. })), "{result:?}");
+    }
+
+    #[test]
+    fn what_is_not_there_is_not_saved() {
+        let result = run(&proc_with(""), &["save", "20"]);
+        assert!(matches!(result, Err(Error::PlainNamespace)), "{result:?}");
+        let old = clock_text("running", "0 0", "1 0") + "rate_fixed 72057594037927936\n";
+        let result = run(&proc_with(&old), &["save", "20"]);
+        assert!(matches!(result, Err(Error::NoDiscipline(_))), "{result:?}");
+    }
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Waiting for a time to pass or for a signal that is to end this program, whichever comes first.
+
+use super::last_error;
+use rustix::io::Errno;
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::time::{Duration, Instant};
+
+/// What a terminal, a service manager or kill(1) sends to end a program in good order.
+const ENDING: [i32; 3] = [libc::SIGHUP, libc::SIGINT, libc::SIGTERM];
+
+/// The signals that end a program, held back until somebody waits for one.
+///
+/// Between a look at a flag and a sleep a handler's signal would be lost, and in the middle of a
+/// change it has nothing to say: so there is no handler.
+#[derive(Debug)]
+pub(crate) struct Interrupts(libc::sigset_t);
+
+impl Interrupts {
+    /// Holds them back, for this process and the children it has from now on.
+    #[expect(unsafe_code, reason = "signal sets")]
+    pub(crate) fn hold_back() -> Result<Interrupts, Errno> {
+        let mut set = MaybeUninit::uninit();
+        // SAFETY: `set` may be written to, and sigemptyset() writes all of it before the others
+        // look at it; the numbers are those of signals.
+        let set = unsafe {
+            libc::sigemptyset(set.as_mut_ptr());
+            for signal in ENDING {
+                libc::sigaddset(set.as_mut_ptr(), signal);
+            }
+            set.assume_init()
+        };
+        // SAFETY: `set` is valid, and the old one is not asked for.
+        match unsafe { libc::sigprocmask(libc::SIG_BLOCK, &set, ptr::null_mut()) } {
+            0 => Ok(Interrupts(set)),
+            _ => Err(last_error()),
+        }
+    }
+
+    /// Waits until `deadline`; says whether a signal came instead.
+    #[expect(unsafe_code, reason = "rustix has no sigtimedwait")]
+    pub(crate) fn before(&self, deadline: Instant) -> Result<bool, Errno> {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let timeout = timespec(left);
+            // SAFETY: the set and the timeout are valid, and the details are not asked for.
+            match unsafe { libc::sigtimedwait(&self.0, ptr::null_mut(), &timeout) } {
+                -1 => match last_error() {
+                    // Stopped and continued, for example.
+                    Errno::INTR => {}
+                    Errno::AGAIN if left.is_zero() => return Ok(false),
+                    Errno::AGAIN => {}
+                    errno => return Err(errno),
+                },
+                _ => return Ok(true),
+            }
+        }
+    }
+}
+
+fn timespec(duration: Duration) -> libc::timespec {
+    libc::timespec {
+        tv_sec: duration.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_nsec: duration.subsec_nanos().into(),
+    }
+}
