@@ -8,6 +8,7 @@ pub(crate) mod clocksource;
 pub(crate) mod cloning;
 pub(crate) mod concurrency;
 pub(crate) mod creating;
+pub(crate) mod discipline;
 pub(crate) mod entering;
 pub(crate) mod files;
 pub(crate) mod fuzz;
@@ -18,10 +19,12 @@ pub(crate) mod many;
 pub(crate) mod plain;
 pub(crate) mod processes;
 pub(crate) mod reload;
+pub(crate) mod setting;
 pub(crate) mod sleeping;
 pub(crate) mod stamps;
 pub(crate) mod suspend;
 pub(crate) mod timers;
+pub(crate) mod tool;
 pub(crate) mod unprivileged;
 pub(crate) mod uptime;
 
@@ -49,10 +52,13 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Test> {
         concurrency::TESTS,
         many::TESTS,
         fuzz::TESTS,
+        tool::TESTS,
         reload::TESTS,
         suspend::TESTS,
     ]
     .into_iter()
     .chain(timers::TESTS)
+    .chain(setting::TESTS)
+    .chain(discipline::TESTS)
     .flatten()
 }
