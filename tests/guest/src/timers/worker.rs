@@ -31,8 +31,9 @@ enum Field {
     Expired,
     Early,
     Unjudged,
-    /// The wait that is going on: its row by number, or a batch, and when it has to end.
+    /// The wait that is going on: its row by number, or a batch, and when it has to end, by a clock.
     Row,
+    Clock,
     Until,
     Fields,
 }
@@ -51,8 +52,8 @@ impl Record {
         self.0[field as usize].fetch_add(1, Ordering::SeqCst);
     }
 
-    fn set(&self, field: Field, value: Ns) {
-        self.0[field as usize].store(value as i64, Ordering::SeqCst);
+    fn set(&self, field: Field, value: i64) {
+        self.0[field as usize].store(value, Ordering::SeqCst);
     }
 
     /// Timers that have expired.
@@ -70,11 +71,34 @@ impl Record {
         self.get(Field::Unjudged)
     }
 
+    /// Forgets what was waited for: somebody else will.
+    pub(crate) fn hand_over(&self) {
+        self.set(Field::Until, 0);
+    }
+
+    /// When the wait that is going on has to end, by which clock. None before the first, for which
+    /// much has to be prepared.
+    pub(crate) fn ends(&self) -> Option<(Clock, Ns)> {
+        let clock = Clock::ALL
+            .into_iter()
+            .find(|clock| i64::from(clock.id()) == self.get(Field::Clock))?;
+        match self.get(Field::Until) {
+            0 => None,
+            until => Some((clock, until.into())),
+        }
+    }
+
+    fn wait_until(&self, row: i64, clock: Clock, until: Ns) {
+        self.set(Field::Row, row);
+        self.set(Field::Clock, clock.id().into());
+        self.set(Field::Until, until as i64);
+    }
+
     /// What it waits for, in words.
     pub(crate) fn waits_for(&self) -> String {
         let row = Row::all().nth(self.get(Field::Row) as usize);
         let name = row.map_or("a batch of timerfds".into(), |row| row.to_string());
-        format!("{name}, until {}", self.get(Field::Until))
+        format!("{name}, until {:?}", self.ends())
     }
 }
 
@@ -84,6 +108,15 @@ struct Moment {
     steps: i64,
     /// How far REALTIME is ahead of MONOTONIC, at most.
     ahead: Ns,
+}
+
+/// A timeout of a batch's timer, seldom an alarm: all alarms of the machine share a lock, for which
+/// emulated processors wait in turns, also for one that the emulator does not run at the time.
+fn some_timeout(random: &mut Random) -> Timeout {
+    let alarms = random.below(16) == 0;
+    let usable = |timeout: &Timeout| alarms || !timeout.alarm;
+    let usable: Vec<_> = Timeout::ALL.iter().copied().filter(usable).collect();
+    random.pick(&usable)
 }
 
 /// A process' waits.
@@ -124,7 +157,7 @@ impl<'a> Worker<'a> {
         }
         let mut batch = Vec::new();
         for _ in 0..BATCH {
-            let timeout = random.pick(Timeout::ALL);
+            let timeout = some_timeout(&mut random);
             batch.push((timeout, TimerFd::new(Entry::Native, timeout, 0)?));
         }
         Ok(Self {
@@ -160,8 +193,8 @@ impl<'a> Worker<'a> {
         let length = self.length(row.call.unit);
         let before = self.moment()?;
         let until = row.timeout.ends_by().now()? + length;
-        self.record.set(Field::Row, number as Ns);
-        self.record.set(Field::Until, until);
+        let clock = row.timeout.ends_by();
+        self.record.wait_until(number as i64, clock, until);
         let wait = &mut self.rows[chosen].2;
         wait(if row.timeout.absolute { until } else { length }).during(row)?;
         self.judge(row.timeout, until, &before, &|| row.to_string())
@@ -179,8 +212,7 @@ impl<'a> Worker<'a> {
         }
         for (i, (until, before)) in armed.iter().enumerate() {
             let (timeout, timer) = &self.batch[i];
-            self.record.set(Field::Row, -1);
-            self.record.set(Field::Until, *until);
+            self.record.wait_until(-1, timeout.ends_by(), *until);
             timer
                 .read()
                 .map_err(|errno| crate::failure::Trouble::Fail(format!("read: {errno}")))?;

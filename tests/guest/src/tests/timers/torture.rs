@@ -31,8 +31,6 @@ tests![torture,];
 const SEC: Ns = 1_000_000_000;
 const MSEC: Ns = 1_000_000;
 const NAMESPACES: usize = 4;
-/// Longer than any wait at the slowest rate, on a machine that stands still for seconds.
-const LOST: Ns = 40 * SEC;
 
 /// A rate, and how often it is chosen: of those that make the most trouble, more.
 fn some_rate(random: &mut Random) -> (u64, u32) {
@@ -43,6 +41,17 @@ fn some_rate(random: &mut Random) -> (u64, u32) {
         3 => (0, 500_000_000),
         4 => (100, 0),
         _ => (random.below(5) as u64, 1 + random.below(999_999_999) as u32),
+    }
+}
+
+/// How far a step goes at most, mostly about as far as a timer is away. One that goes back further
+/// has everything wait that is armed on REALTIME, until another makes up for it, so that it is
+/// seldom.
+fn some_range(random: &mut Random) -> usize {
+    match random.below(200) {
+        0 => 1_000_000_000,
+        1..=20 => 20_000_000,
+        _ => random.pick(&[1000, 50_000, 2_000_000]),
     }
 }
 
@@ -69,7 +78,7 @@ fn change_on(tracked: &Tracked, steps: &AtomicI64, changes: &AtomicI64, seed: u6
                 write(Lines::new().rate(secs, nsecs))?;
             }
             _ => {
-                let range = random.pick(&[1000, 1_000_000, 1_000_000_000]);
+                let range = some_range(&mut random);
                 let by = random.below(2 * range) as Ns - range as Ns;
                 let realtime = tracked
                     .namespace
@@ -114,6 +123,10 @@ struct Torture<'a> {
     random: Random,
     killed: usize,
     lost: usize,
+    /// The longest that a wait went on when its time had come, and when it is lost, in the host's
+    /// time, which includes how long the machine stands still.
+    late: Ns,
+    too_late: Ns,
 }
 
 impl Torture<'_> {
@@ -121,6 +134,7 @@ impl Torture<'_> {
         let (tracked, steps) = &self.worlds[namespace];
         let seed = self.random.next();
         let other = rustix::process::getpid().as_raw_nonzero().get();
+        record.hand_over();
         let task = Task::spawn(|| {
             tracked.namespace.enter()?;
             Worker::new(record, steps, other, seed)?.run()
@@ -146,12 +160,19 @@ impl Torture<'_> {
         if !place.task.is_running()? {
             place.task.outcome().during("a worker")?;
         }
+        let (tracked, _) = &self.worlds[place.namespace];
         let (expired, now) = (place.record.expired(), host::reference()?);
-        if expired != place.seen.0 {
+        let overdue = match place.record.ends() {
+            Some((clock, until)) => tracked.namespace.inside(|| clock.now())? >= until,
+            None => false,
+        };
+        if expired != place.seen.0 || !overdue {
             place.seen = (expired, now);
-        } else if now - place.seen.1 > LOST {
+            return Ok(());
+        }
+        self.late = self.late.max(now - place.seen.1);
+        if now - place.seen.1 > self.too_late {
             self.lost += 1;
-            let (tracked, _) = &self.worlds[place.namespace];
             let times = tracked.namespace.inside(|| {
                 Ok((
                     Clock::Monotonic.now()?,
@@ -193,6 +214,8 @@ fn torture(setting: &Setting) -> Outcome {
         random,
         killed: 0,
         lost: 0,
+        late: 0,
+        too_late: setting.by_kernel(10, 60) * SEC,
     };
     let mut places = Vec::new();
     for i in 0..2 * cpus {
@@ -231,10 +254,11 @@ fn torture(setting: &Setting) -> Outcome {
         task.stop()?;
     }
     println!(
-        "    {expired} expiries in {} s, {early} early, {} lost, {unjudged} not to be judged; \
-         {} changes, {} times a CPU offline, {} tasks killed; seed {}",
+        "    {expired} expiries in {} s, {early} early, {} lost, late by {} ms at most, \
+         {unjudged} not to be judged; {} changes, {} times a CPU offline, {} tasks killed; seed {}",
         passed / SEC,
         torture.lost,
+        torture.late / MSEC,
         changes.load(Ordering::SeqCst),
         unplugged.load(Ordering::SeqCst),
         torture.killed,

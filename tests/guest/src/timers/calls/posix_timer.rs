@@ -4,6 +4,7 @@
 
 use std::os::fd::AsRawFd;
 
+use rustix::io::Errno;
 use rustix::thread::gettid;
 
 use crate::clock::Clock;
@@ -96,9 +97,14 @@ impl Timer {
         Ok(self.entry.read_timespec(&self.left, self.entry.time_size()))
     }
 
-    /// How many expiries came after the one that was said.
-    pub(crate) fn overrun(&self) -> Outcome<usize> {
-        syscall!(self.entry, OVERRUN, self.id).context("timer_getoverrun")
+    /// How many expiries came after the one that was said. None makes up for that one: the clock was
+    /// set back meanwhile, so that a periodic timer has yet to expire.
+    pub(crate) fn overrun(&self) -> Outcome<Option<usize>> {
+        match syscall!(self.entry, OVERRUN, self.id) {
+            // It returns -1, and sets no error.
+            Err(Errno::PERM) => Ok(None),
+            count => count.context("timer_getoverrun").map(Some),
+        }
     }
 }
 

@@ -86,11 +86,15 @@ impl TimerFd {
         Ok(self.entry.read_timespec(&self.left, self.entry.time_size()))
     }
 
-    /// Waits for its expiry. Says how often it has expired.
+    /// Waits for its expiry. Says how often it has expired: nothing when the clock was set back
+    /// meanwhile, so that a periodic one has yet to expire.
     pub(crate) fn read(&self) -> Result<u64, Errno> {
         let size = 8_usize;
         let fd = self.fd.as_raw_fd();
-        syscall!(self.entry, READ, fd, &self.count, size).map(|_| self.count.read_u64(0))
+        syscall!(self.entry, READ, fd, &self.count, size).map(|read| match read {
+            0 => 0,
+            _ => self.count.read_u64(0),
+        })
     }
 }
 
