@@ -133,6 +133,25 @@ impl Expectation {
         self.bases = *bases;
     }
 
+    /// Notes that REALTIME was set to `time` at the reference `at`.
+    pub(crate) fn set_realtime(&mut self, at: Span, time: Ns) {
+        let rate = self.rate.units();
+        self.realtime.base = Span::new(time, time).scaled(1 << FRAC_BITS) + at.scaled(-rate);
+        self.changed = at;
+    }
+
+    /// Notes that REALTIME was moved ahead by `ns` at the reference `at`.
+    pub(crate) fn step_realtime(&mut self, at: Span, ns: Ns) {
+        self.realtime.base = self.realtime.base.shifted(ns << FRAC_BITS);
+        self.changed = at;
+    }
+
+    /// Notes that TAI is `seconds` ahead of REALTIME from the reference `at` on.
+    pub(crate) fn set_tai(&mut self, at: Span, seconds: Ns) {
+        self.tai_ahead = seconds * 1_000_000_000;
+        self.changed = at;
+    }
+
     /// Notes that the host has slept: what counts sleep is ahead by that, whatever the rate.
     pub(crate) fn sleep(&mut self, at: Span, sleep: Span) {
         for line in [&mut self.boottime, &mut self.realtime] {
@@ -236,6 +255,18 @@ mod tests {
         assert!(expected.read(Clock::Boottime, at(110)).contains(1190));
         assert!(expected.read(Clock::Tai, at(110)).contains(2057));
         assert!(expected.offset(Clock::Realtime, at(110)).contains(10));
+    }
+
+    #[test]
+    fn follows_settings() {
+        let mut expected = Expectation::start(&BASES, at(100), &Lines::new().rate(2, 0));
+        expected.set_realtime(Span::new(110, 112), 5000);
+        assert!(expected.read(Clock::Realtime, at(120)).contains(5020));
+        assert!(expected.read(Clock::Realtime, at(120)).contains(5016));
+        assert!(!expected.read(Clock::Realtime, at(120)).contains(5014));
+        expected.step_realtime(at(120), -1000);
+        assert!(expected.read(Clock::Realtime, at(120)).contains(4020));
+        assert!(expected.read(Clock::Monotonic, at(120)).contains(140));
     }
 
     #[test]

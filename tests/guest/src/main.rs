@@ -42,22 +42,30 @@
 
 #![deny(unsafe_code)]
 
+mod bystanders;
 mod clock;
 mod expectation;
 mod failure;
+mod guard;
 mod host;
 mod lines;
+mod means;
+mod model;
 mod module;
 mod namespace;
 mod proc_file;
 mod random;
 mod rate;
+mod rtc;
 mod runner;
+mod script;
 mod span;
 mod sys;
 mod task;
 mod tests;
 mod timers;
+mod timex;
+mod trace;
 mod tracked;
 mod vdso;
 
@@ -98,12 +106,22 @@ struct Options {
     /// How many timers expire in the tests that count them
     #[arg(long, value_name = "N")]
     expiries: Option<usize>,
+    /// How many sequences of calls the host and a namespace are compared by
+    #[arg(long, value_name = "N")]
+    sequences: Option<usize>,
+    /// How many random calls there are in tests of such
+    #[arg(long, value_name = "N")]
+    calls: Option<usize>,
     /// For how many seconds of the host's clock a test may go on
     #[arg(long, value_name = "S")]
     limit: Option<u32>,
     /// What random operations depend on
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// Instead of the tests: run a command, and check that it has not touched a clock outside of the
+    /// namespaces that it makes
+    #[arg(long, num_args = 1.., allow_hyphen_values = true, value_name = "COMMAND")]
+    guard: Vec<String>,
     /// Print the names of the tests
     #[arg(long)]
     list: bool,
@@ -130,9 +148,20 @@ fn main() -> ExitCode {
         exact: options.exact,
         rows: options.row.clone(),
         count: options.expiries,
+        sequences: options.sequences,
+        calls: options.calls,
         seed: options.seed,
         limit: options.limit,
     };
+    if !options.guard.is_empty() {
+        return match guard::run(&options.guard) {
+            Ok(status) => ExitCode::from(status),
+            Err(trouble) => {
+                eprintln!("guest-tests: {trouble}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let selected = || tests::all().filter(|test| options.selects(test));
     let result = if options.print_clocks {
         tests::processes::print_clocks().map(|()| true)

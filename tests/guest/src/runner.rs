@@ -28,6 +28,10 @@ pub(crate) struct Setting {
     pub(crate) rows: Vec<String>,
     /// How many timers have to expire where that is counted, if it was said.
     pub(crate) count: Option<usize>,
+    /// How many sequences of calls clocks are compared by, if it was said.
+    pub(crate) sequences: Option<usize>,
+    /// How many random calls there are, if it was said.
+    pub(crate) calls: Option<usize>,
     /// Where random operations start.
     pub(crate) seed: u64,
     /// For how many seconds a test may go on, if it was said.

@@ -93,6 +93,15 @@ impl Vdso {
         (result == 0).then(|| Ns::from(tv.tv_sec) * 1_000_000_000 + Ns::from(tv.tv_usec) * 1000)
     }
 
+    /// The time zone that `gettimeofday()` gives: minutes west, and daylight saving. [`None`] if it
+    /// fails.
+    pub(crate) fn time_zone(&self) -> Option<(i32, i32)> {
+        let mut zone = [0; 2];
+        // SAFETY: the time may be null, and `zone` may be written to.
+        let result = unsafe { (self.gettimeofday)(std::ptr::null_mut(), zone.as_mut_ptr().cast()) };
+        (result == 0).then_some((zone[0], zone[1]))
+    }
+
     /// `time()`, in seconds.
     pub(crate) fn time(&self) -> i64 {
         // SAFETY: the argument may be null.

@@ -45,7 +45,11 @@ fn nanosleep(site: Site) -> Outcome<Wait> {
 }
 
 fn clock_nanosleep(site: Site) -> Outcome<Wait> {
-    let Site { entry, timeout, .. } = site;
+    sleeper(site.entry, site.timeout)
+}
+
+/// What sleeps by clock_nanosleep().
+pub(crate) fn sleeper(entry: Entry, timeout: Timeout) -> Outcome<Wait> {
     let time = room(entry, 1)?;
     let flags = if timeout.absolute {
         libc::TIMER_ABSTIME
