@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::failure::{check, check_eq, fail, Context, During, Outcome};
 use crate::host::{self, ahead};
 use crate::lines::Lines;
+use crate::random::Random;
 use crate::runner::{tests, Setting};
 use crate::span::Span;
 use crate::sys::{self, Ns};
@@ -23,7 +24,7 @@ use crate::timers::entry::Entry;
 use crate::timex::{self, modes, Adjuster, Timex};
 use crate::tracked::Tracked;
 
-tests![at_midnight, called_off,];
+tests![at_midnight, until_midnight, called_off,];
 
 const SEC: Ns = 1_000_000_000;
 const MSEC: Ns = 1_000_000;
@@ -339,6 +340,39 @@ fn at_midnight(setting: &Setting) -> Outcome {
             .during(format_args!("{leap:?} at rate {rate}"))?;
     }
     bystanders.verify().during("outside")
+}
+
+/// A timer until midnight expires at the last one, to the nanosecond: the clock must not have read
+/// midnight before, however it slews, though nobody was there to see that.
+fn until_midnight(setting: &Setting) -> Outcome {
+    let tracked = Tracked::new(&Lines::new().rate(1, 0))?;
+    tracked.namespace.inside(|| {
+        let adjuster = Adjuster::adjtimex(Entry::Native)?;
+        let timeout = Timeout::absolute(Clock::Realtime);
+        let timer = TimerFd::new(Entry::Native, timeout, 0)?;
+        let mut random = Random::new(setting.seed);
+        for turn in 0..if setting.exact { 60 } else { 6 } {
+            let leap = random.pick(&[Leap::Insert, Leap::Insert, Leap::Delete]);
+            let freq = random.pick(&[0, 0, 1, -3, 7_654_321, -31_234_567]);
+            adjuster.adjust(&Timex::of(modes::FREQUENCY).freq(freq))?;
+            let start = MIDNIGHT - 2_100 * MSEC - random.below(500_000_000) as Ns;
+            sys::clock_settime(libc::CLOCK_REALTIME, start).context("settime")?;
+            let request = Timex::of(modes::STATUS | modes::MAXERROR).status(leap.status());
+            adjuster.adjust(&request)?;
+            timer.arm(MIDNIGHT, 0)?;
+            let count = timer.read();
+            let now = Clock::Realtime.now()?;
+            let (state, answer) = adjuster.read()?;
+            let shown = format!("turn {turn}, {leap:?} at {freq} / 2^16 ppm: {answer:?}");
+            check_eq!(count, Ok(1), "expiries, {shown}");
+            check!(now >= MIDNIGHT, "{} ns early, {shown}", MIDNIGHT - now);
+            check_eq!(state, libc::TIME_WAIT, "the state, {shown}");
+            for status in [libc::STA_PLL, 0] {
+                adjuster.adjust(&Timex::of(modes::STATUS).status(status))?;
+            }
+        }
+        Ok(())
+    })
 }
 
 /// What is called off does not happen, and what begins anew neither.
