@@ -2,9 +2,12 @@
 
 //! System calls that are made again and again, with nothing around them.
 
-use std::{arch::asm, io};
+use std::{arch::asm, io, mem};
 
 use crate::{timer::FAR, Error};
+
+/// A time that clocks are set to.
+const SET_TO: libc::time_t = 2_000_000_000;
 
 /// A system call with its arguments.
 #[derive(Debug)]
@@ -75,6 +78,43 @@ impl Call {
             result: 0,
             undo: Some(libc::SYS_close),
         })
+    }
+
+    /// Asks how the clock is disciplined. It is not synchronised.
+    pub(crate) fn adjtimex() -> Self {
+        // SAFETY: A structure of numbers, of which 0 is one.
+        let timex: libc::timex = unsafe { mem::zeroed() };
+        Self {
+            number: libc::SYS_adjtimex,
+            arguments: [keep(timex), 0, 0, 0],
+            result: libc::TIME_ERROR as isize,
+            undo: None,
+        }
+    }
+
+    /// Sets `CLOCK_REALTIME`, always to the same time.
+    pub(crate) fn clock_settime() -> Self {
+        let clock = libc::CLOCK_REALTIME as usize;
+        Self {
+            number: libc::SYS_clock_settime,
+            arguments: [clock, keep(timespec(SET_TO, 0)), 0, 0],
+            result: 0,
+            undo: None,
+        }
+    }
+
+    /// Sets it to that by the older call.
+    pub(crate) fn settimeofday() -> Self {
+        let time = libc::timeval {
+            tv_sec: SET_TO,
+            tv_usec: 0,
+        };
+        Self {
+            number: libc::SYS_settimeofday,
+            arguments: [keep(time), 0, 0, 0],
+            result: 0,
+            undo: None,
+        }
     }
 
     /// Makes it so many times.

@@ -42,9 +42,11 @@ pub(crate) enum Kind {
     Interrupt,
     /// Instructions of so many timers that become due together.
     Due,
+    /// Instructions of a call that sets a clock, or says how it is disciplined.
+    Setting,
 }
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 9] = [
     Kind::Vdso,
     Kind::Syscall,
     Kind::Trapped,
@@ -53,6 +55,7 @@ const KINDS: [Kind; 8] = [
     Kind::Step,
     Kind::Interrupt,
     Kind::Due,
+    Kind::Setting,
 ];
 
 impl Display for Kind {
@@ -66,6 +69,7 @@ impl Display for Kind {
             Self::Step => "step",
             Self::Interrupt => "interrupt",
             Self::Due => "due",
+            Self::Setting => "setting",
         })
     }
 }

@@ -27,6 +27,8 @@ mod report;
 mod row;
 mod scale;
 mod scale_bounds;
+mod setting;
+mod setting_bounds;
 #[expect(unsafe_code, reason = "shares memory with another process")]
 mod spinner;
 mod table;

@@ -15,7 +15,7 @@ use crate::{
     figures::Figures,
     loops,
     row::Row,
-    scale, scale_bounds, timer_bounds, timers, Error,
+    scale, scale_bounds, setting, setting_bounds, timer_bounds, timers, Error,
 };
 
 /// The parts of the benchmark, each of which may be run without the others.
@@ -29,9 +29,17 @@ pub(crate) enum Part {
     Timers,
     /// Many timers, and many namespaces.
     Scale,
+    /// Asking how a clock is disciplined, and setting it.
+    Setting,
 }
 
-const PARTS: [Part; 4] = [Part::Vdso, Part::Syscalls, Part::Timers, Part::Scale];
+const PARTS: [Part; 5] = [
+    Part::Vdso,
+    Part::Syscalls,
+    Part::Timers,
+    Part::Scale,
+    Part::Setting,
+];
 
 /// The kernel that is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,10 +56,13 @@ impl Part {
         match (self, kernel) {
             (Self::Vdso, Kernel::Mainline) => &[Host, Plain],
             (Self::Vdso, Kernel::Patched) => &[Host, Plain, Own],
-            (Self::Syscalls | Self::Timers | Self::Scale, Kernel::Mainline) => &[Host],
+            (Self::Syscalls | Self::Timers | Self::Scale | Self::Setting, Kernel::Mainline) => {
+                &[Host]
+            }
             (Self::Syscalls, Kernel::Patched) => &[Host, Beside],
             (Self::Timers, Kernel::Patched) => &[Host, Own, Crowd],
             (Self::Scale, Kernel::Patched) => &[Own, Crowd],
+            (Self::Setting, Kernel::Patched) => &[Host, Own],
         }
     }
 
@@ -64,6 +75,7 @@ impl Part {
             Self::Syscalls => count::syscalls(context),
             Self::Timers => timers::measure(context),
             Self::Scale => scale::measure(context),
+            Self::Setting => setting::measure(context),
         }
     }
 
@@ -79,6 +91,7 @@ impl Part {
             Self::Syscalls => bounds::syscalls(mainline, patched),
             Self::Timers => timer_bounds::rows(mainline, patched),
             Self::Scale => scale_bounds::rows(mainline, patched),
+            Self::Setting => setting_bounds::rows(mainline, patched),
         }
     }
 }
@@ -90,6 +103,7 @@ impl Display for Part {
             Self::Syscalls => "syscalls",
             Self::Timers => "timers",
             Self::Scale => "scale",
+            Self::Setting => "setting",
         })
     }
 }
