@@ -76,10 +76,9 @@ impl Timers {
         }
     }
 
-    /// Has the clock looked after at the reference `at`, to the jiffy. Takes the place of the
-    /// last such call.
+    /// Has the clock looked after at the reference `at`. Takes the place of the last such call.
     ///
-    /// Process context.
+    /// Any context but NMI.
     pub(crate) fn look_after_at(&self, at: RefTime) {
         // CAST: A reference time is at most `KTIME_MAX`.
         // SAFETY: By the type invariants.

@@ -51,6 +51,10 @@ const CHANGE_INTERVAL: u64 = 1_000_000;
 /// A course lasts at least that long, ns of the reference.
 const COURSE_MIN: u64 = 20_000_000;
 
+/// The next course should be published so long before it begins, ns, or half of the present one:
+/// so late may a worker be.
+const MARGIN: u64 = 250_000_000;
+
 /// A course lasts at least that long on a clock that is so fast that it has many seconds in one
 /// of the reference.
 const COURSE_MIN_FAST: u64 = 500_000_000;
@@ -75,17 +79,6 @@ pub struct Steered<const HZ: i64> {
 }
 
 impl<const HZ: i64> Steered<HZ> {
-    /// How long before the end of a course the next one should be published, ns: so late may a
-    /// timer of some ticks be.
-    const MARGIN: u64 = 3 * 1_000_000_000 / HZ.unsigned_abs();
-
-    /// The shortest course, ns of the reference: there has to be time to publish the next one.
-    const COURSE_MIN: u64 = if 2 * Self::MARGIN > COURSE_MIN {
-        2 * Self::MARGIN
-    } else {
-        COURSE_MIN
-    };
-
     /// The clocks of `timeline` from `at` on, at the rate `base`. They go on with the discipline
     /// `ntp`, if there is one, that [`Ntp::rebase`] or [`Ntp::advance`] has brought up to that.
     pub fn new(
@@ -258,8 +251,10 @@ impl<const HZ: i64> Steered<HZ> {
     /// Many clocks get the same answer, so that one interrupt is enough for them.
     pub fn wake(&self) -> Option<RefTime> {
         let course = self.end.map(|end| {
-            let earliest = self.turn(self.timeline.current().anchor());
-            let latest = end.as_ns().saturating_sub(Self::MARGIN);
+            let anchor = self.timeline.current().anchor();
+            let earliest = self.turn(anchor);
+            let margin = MARGIN.min(end.since(anchor) / 2);
+            let latest = end.as_ns().saturating_sub(margin);
             let room = latest.saturating_sub(earliest.as_ns()).min(AHEAD_MAX);
             let grid = 1u64
                 .checked_shl(room.checked_ilog2().unwrap_or(0))
@@ -278,7 +273,7 @@ impl<const HZ: i64> Steered<HZ> {
         let ns = if base > FAST {
             COURSE_MIN_FAST
         } else {
-            Self::COURSE_MIN
+            COURSE_MIN
         };
         // CAST: Less than 2^29 * 2^8. The product has 29 + 64 bits.
         (u128::from(ns).wrapping_mul(u128::from(base)) >> FRAC_BITS) as u64

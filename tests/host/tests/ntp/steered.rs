@@ -18,7 +18,7 @@ const HZ: i64 = 250;
 
 /// How far ahead a change takes effect, and how late a worker may be, ns.
 const LEAD: u64 = 10_000;
-const LATE: u64 = 2 * NSEC / HZ as u64;
+const LATE: u64 = 8_000_000;
 
 const CHANGE_INTERVAL: u64 = 1_000_000;
 
