@@ -5,7 +5,7 @@
 use std::{fs, path::Path};
 
 use crate::{
-    context::Context::{Beside, Host, Own, Plain},
+    context::Context::{self, Beside, Host, Own, Plain},
     figures::{Figures, Kind, CLOCKS},
     row::{row, Row, ROUNDING},
     Error,
@@ -27,85 +27,87 @@ pub(crate) fn vdso(
     mainline: &Figures,
     patched: &Figures,
 ) -> Result<Vec<Row>, Error> {
-    let mut rows = Vec::new();
-
-    for name in functions() {
-        let base = mainline.get(Host, Kind::Vdso, name)?;
-        let figure = patched.get(Host, Kind::Vdso, name)?;
-        rows.push(row(
+    let parts = [
+        compare(
             "vDSO on the host / mainline",
-            name,
-            figure,
-            base,
-            Some(base),
-        ));
-    }
-    for name in functions() {
-        let base = mainline.get(Plain, Kind::Vdso, name)?;
-        let figure = patched.get(Plain, Kind::Vdso, name)?;
-        let bound = Some(base + PLAIN_MORE);
-        rows.push(row(
+            functions(),
+            Kind::Vdso,
+            (patched, Host),
+            (mainline, Host),
+            |_, base| Some(base),
+        )?,
+        compare(
             "vDSO in a plain namespace / mainline",
-            name,
-            figure,
-            base,
-            bound,
-        ));
-    }
-    for name in functions() {
-        let base = patched.get(Plain, Kind::Vdso, name)?;
-        let figure = patched.get(Own, Kind::Vdso, name)?;
-        let bound = is_clock(name).then_some(OWN_INSTRUCTIONS * base);
-        rows.push(row(
+            functions(),
+            Kind::Vdso,
+            (patched, Plain),
+            (mainline, Plain),
+            |_, base| Some(base + PLAIN_MORE),
+        )?,
+        compare(
             "vDSO with an own clock / plain",
-            name,
-            figure,
-            base,
-            bound,
-        ));
-    }
-    for name in functions() {
-        let figure = patched.get(Own, Kind::Trapped, name)?;
-        rows.push(row(
-            "system calls of the vDSO",
-            name,
-            figure,
-            0.0,
-            Some(0.0),
-        ));
-    }
-    rows.extend(native(&fs::read_to_string(directory.join("native"))?)?);
-    Ok(rows)
+            functions(),
+            Kind::Vdso,
+            (patched, Own),
+            (patched, Plain),
+            |name, base| is_clock(name).then_some(OWN_INSTRUCTIONS * base),
+        )?,
+        trapped(patched)?,
+        native(&fs::read_to_string(directory.join("native"))?)?,
+    ];
+    Ok(parts.into_iter().flatten().collect())
 }
 
 /// The rows of the system call.
 pub(crate) fn syscalls(mainline: &Figures, patched: &Figures) -> Result<Vec<Row>, Error> {
-    let mut rows = Vec::new();
-
-    for (name, _) in CLOCKS {
-        let base = mainline.get(Host, Kind::Syscall, name)?;
-        let figure = patched.get(Host, Kind::Syscall, name)?;
-        let bound = Some(base + SYSCALL_MORE);
-        rows.push(row(
-            "system call on the host / mainline",
-            name,
-            figure,
-            base,
-            bound,
-        ));
-    }
-    for (name, _) in CLOCKS {
-        let base = mainline.get(Host, Kind::Syscall, name)?;
-        let figure = patched.get(Beside, Kind::Syscall, name)?;
-        rows.push(row(
-            "system call beside an own clock / mainline",
-            name,
-            figure,
-            base,
-            None,
-        ));
-    }
+    let names = || CLOCKS.into_iter().map(|(name, _)| name);
+    let mut rows = compare(
+        "system call on the host / mainline",
+        names(),
+        Kind::Syscall,
+        (patched, Host),
+        (mainline, Host),
+        |_, base| Some(base + SYSCALL_MORE),
+    )?;
+    rows.extend(compare(
+        "system call beside an own clock / mainline",
+        names(),
+        Kind::Syscall,
+        (patched, Beside),
+        (mainline, Host),
+        |_, _| None,
+    )?);
     Ok(rows)
+}
+
+/// A row for each of `names`: what it takes by the figures of one kernel and place, and what by those
+/// that are the base, of which `bound` is made.
+fn compare(
+    group: &'static str,
+    names: impl Iterator<Item = &'static str>,
+    kind: Kind,
+    (figures, context): (&Figures, Context),
+    (base_figures, base_context): (&Figures, Context),
+    bound: impl Fn(&str, f64) -> Option<f64>,
+) -> Result<Vec<Row>, Error> {
+    names
+        .map(|name| {
+            let figure = figures.get(context, kind, name)?;
+            let base = base_figures.get(base_context, kind, name)?;
+            Ok(row(group, name, figure, base, bound(name, base)))
+        })
+        .collect()
+}
+
+/// With an own clock, no function of the vDSO makes a system call.
+fn trapped(patched: &Figures) -> Result<Vec<Row>, Error> {
+    functions()
+        .map(|name| {
+            let figure = patched.get(Own, Kind::Trapped, name)?;
+            let group = "system calls of the vDSO";
+            Ok(row(group, name, figure, 0.0, Some(0.0)))
+        })
+        .collect()
 }
 
 /// The vDSO's functions that read a clock.
