@@ -67,6 +67,7 @@ mod timers;
 mod timex;
 mod trace;
 mod tracked;
+mod trajectory;
 mod vdso;
 
 use std::path::{Path, PathBuf};
@@ -75,6 +76,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::runner::{Setting, Test};
+use crate::trajectory::Plan;
 
 /// Tests of time namespaces with a clock of their own.
 #[derive(Parser)]
@@ -109,6 +111,15 @@ struct Options {
     /// How many sequences of calls the host and a namespace are compared by
     #[arg(long, value_name = "N")]
     sequences: Option<usize>,
+    /// Instead of the tests: print how the host's clock slews in N sequences of calls
+    #[arg(long, value_name = "N")]
+    trajectories: Option<usize>,
+    /// The same of clocks of namespaces, all at once
+    #[arg(long, requires = "trajectories")]
+    in_namespaces: bool,
+    /// For how many seconds a trajectory is followed
+    #[arg(long, value_name = "S", default_value_t = 3600)]
+    seconds: u32,
     /// How many random calls there are in tests of such
     #[arg(long, value_name = "N")]
     calls: Option<usize>,
@@ -167,6 +178,13 @@ fn main() -> ExitCode {
         tests::processes::print_clocks().map(|()| true)
     } else if let Some(count) = options.many {
         tests::many::report(count).map(|()| true)
+    } else if let Some(sequences) = options.trajectories {
+        let plan = Plan {
+            sequences,
+            seconds: options.seconds,
+            seed: options.seed,
+        };
+        plan.print(options.in_namespaces).map(|()| true)
     } else if options.list {
         selected().for_each(|test| println!("{}", test.short_name()));
         Ok(true)

@@ -13,6 +13,8 @@ const SEC: Ns = 1_000_000_000;
 /// Bits of the status that nobody can set.
 const READ_ONLY: i32 = 0xff00;
 const ERROR_MAX: i64 = 16_000_000;
+/// How much the maximum error grows between two calls, us: 500 a second.
+const GROWTH: i64 = 500 * 60;
 const FREQ_MAX: i64 = 500 << 16;
 /// A frequency times this must have 64 bits.
 const FREQ_SCALE: i64 = 1000 << 16;
@@ -27,6 +29,8 @@ pub(crate) struct Model {
     status: i32,
     constant: i64,
     esterror: i64,
+    /// As of the last call: it grows.
+    maxerror: i64,
     tai: Option<i32>,
 }
 
@@ -39,6 +43,7 @@ impl Model {
             status: answer.status,
             constant: answer.constant,
             esterror: answer.esterror,
+            maxerror: answer.maxerror,
             tai: Some(answer.tai),
         }
     }
@@ -53,6 +58,7 @@ impl Model {
     fn clear(&mut self) {
         self.status |= libc::STA_UNSYNC;
         self.esterror = ERROR_MAX;
+        self.maxerror = ERROR_MAX;
     }
 
     /// Whether a request is refused, when REALTIME is `ahead` of MONOTONIC. [`None`] if that is
@@ -172,11 +178,14 @@ impl Model {
             check_eq!(answer.freq, freq, "freq");
         }
         self.freq = Some(answer.freq);
-        // The error that has grown beyond all bounds is a fault. The loop's mode may be either.
-        let unsync = match answer.maxerror {
-            ERROR_MAX => libc::STA_UNSYNC,
-            _ => 0,
+        // The error that has grown beyond all bounds is a fault, even if it was set since. The
+        // loop's mode may be either.
+        let largest = answer.maxerror.max(self.maxerror + GROWTH);
+        let unsync = match largest >= ERROR_MAX {
+            true => libc::STA_UNSYNC,
+            false => 0,
         };
+        self.maxerror = answer.maxerror;
         let free = unsync | libc::STA_MODE;
         check_eq!(answer.status & !free, self.status & !free, "status");
         self.status = answer.status;
