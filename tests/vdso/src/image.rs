@@ -157,6 +157,14 @@ impl Image {
         (status, time, zone)
     }
 
+    /// `gettimeofday()` that is only asked for the time zone.
+    pub fn timezone(&self) -> (c_int, Timezone) {
+        let mut zone = Timezone::default();
+        // SAFETY: `zone` can be written, and no time need be.
+        let status = unsafe { (self.gettimeofday)(null_mut(), &mut zone) };
+        (status, zone)
+    }
+
     /// `time()`: what it returns and what it stores.
     pub fn time(&self) -> (i64, i64) {
         let mut stored = 0;

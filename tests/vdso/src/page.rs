@@ -2,7 +2,10 @@
 
 //! The data pages, as the kernel would write them.
 
-use crate::layout::{Field, Layout};
+use crate::{
+    image::Timezone,
+    layout::{Field, Layout},
+};
 
 /// A time of the host's page: seconds and shifted ns, or just ns for a coarse clock.
 #[derive(Clone, Copy, Debug, Default)]
@@ -123,9 +126,9 @@ impl<'a> Page<'a> {
     }
 
     /// Sets the timezone.
-    pub fn set_timezone(&mut self, minuteswest: u32, dsttime: u32) {
-        self.put(self.layout.tz_minuteswest, minuteswest.into());
-        self.put(self.layout.tz_dsttime, dsttime.into());
+    pub fn set_timezone(&mut self, zone: Timezone) {
+        self.put(self.layout.tz_minuteswest, (zone.minuteswest as u32).into());
+        self.put(self.layout.tz_dsttime, (zone.dsttime as u32).into());
     }
 
     /// Gives the namespace a clock of its own.

@@ -31,9 +31,14 @@ const MAX_SHIFT: u64 = 32;
 /// How many differences are shown.
 const SHOWN: usize = 10;
 
+/// The namespace's time zone, and the host's.
 const ZONE: Timezone = Timezone {
     minuteswest: 90,
     dsttime: 3,
+};
+const HOST_ZONE: Timezone = Timezone {
+    minuteswest: 60,
+    dsttime: 1,
 };
 
 fn main() -> ExitCode {
@@ -114,6 +119,8 @@ impl Check<'_> {
             let usec = nsec / 1000;
             let reading = self.image.gettimeofday();
             self.compare(index, vector, reading, (0, Timeval { sec, usec }, ZONE));
+            let reading = self.image.timezone();
+            self.compare(index, vector, reading, (0, ZONE));
         }
         if vector.clock_id == REALTIME_COARSE {
             let reading = self.image.time();
@@ -192,7 +199,7 @@ fn pages<'a>(layout: &'a Layout, index: u64, vector: &Vector) -> (Page<'a>, Page
     if is_coarse && index % 2 == 0 {
         host.disable(source);
     }
-    host.set_timezone(ZONE.minuteswest as u32, ZONE.dsttime as u32);
+    host.set_timezone(HOST_ZONE);
 
     let mut namespace = Page::namespace(layout);
     for source in [layout.cs_hres_coarse, layout.cs_raw] {
@@ -200,6 +207,7 @@ fn pages<'a>(layout: &'a Layout, index: u64, vector: &Vector) -> (Page<'a>, Page
             namespace.set_offset(source, clock_id, BaseTime { sec: 1, nsec: 1 });
         }
     }
+    namespace.set_timezone(ZONE);
     namespace.set_own_clock(&vector.previous, &vector.current);
     (host, namespace)
 }
