@@ -1,24 +1,45 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Looks for a kernel tree. The discipline is compared with the kernel's own if there is one.
+//! Looks for the kernel trees. What is calculated in C there is compared with the module's
+//! arithmetic, or with the oracle's, if there are any.
 
 use std::{env, path::PathBuf};
 
+/// The trees, what they are to have, and the flag and the variable that tell the tests.
+const TREES: [(&str, &str, &str, &str); 2] = [
+    (
+        "mainline",
+        "kernel/time/ntp.c",
+        "kernel_tree",
+        "KERNEL_TREE",
+    ),
+    (
+        "patched",
+        "kernel/time/namespace_hrtimer.c",
+        "patched_tree",
+        "PATCHED_TREE",
+    ),
+];
+
 fn main() {
-    println!("cargo::rustc-check-cfg=cfg(kernel_tree)");
     for variable in ["TIMENS_CACHE", "XDG_CACHE_HOME", "HOME"] {
         println!("cargo::rerun-if-env-changed={variable}");
     }
-    let Some(tree) = tree() else { return };
-    println!("cargo::rerun-if-changed={}", tree.display());
-    if tree.join("kernel/time/ntp.c").exists() {
-        println!("cargo::rustc-cfg=kernel_tree");
-        println!("cargo::rustc-env=KERNEL_TREE={}", tree.display());
+    for (name, file, flag, variable) in TREES {
+        println!("cargo::rustc-check-cfg=cfg({flag})");
+        let Some(tree) = sources().map(|sources| sources.join(name)) else {
+            continue;
+        };
+        println!("cargo::rerun-if-changed={}", tree.display());
+        if tree.join(file).exists() {
+            println!("cargo::rustc-cfg={flag}");
+            println!("cargo::rustc-env={variable}={}", tree.display());
+        }
     }
 }
 
-/// Where scripts/fetch-kernel puts it.
-fn tree() -> Option<PathBuf> {
+/// Where scripts/fetch-kernel and scripts/sync-tree put them.
+fn sources() -> Option<PathBuf> {
     let cache = match env::var_os("TIMENS_CACHE") {
         Some(cache) => PathBuf::from(cache),
         None => match env::var_os("XDG_CACHE_HOME") {
@@ -27,5 +48,5 @@ fn tree() -> Option<PathBuf> {
         }
         .join("timens-clock"),
     };
-    Some(cache.join("src/mainline"))
+    Some(cache.join("src"))
 }
