@@ -134,6 +134,16 @@ struct Followup {
     set: bool,
 }
 
+/// What came of the course after the present one.
+enum Course {
+    /// It is published, and this is what it does.
+    Published(Effect),
+    /// It is too early for it, or there is none.
+    Early,
+    /// It is too late for it: the present one has ended, or is about to.
+    Late,
+}
+
 /// What a change may do.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -338,7 +348,7 @@ impl NamespaceClock {
 
     fn try_look_after(&self) -> bool {
         let (at, sleep) = (host::reference(), host::sleep());
-        let (leapt, before) = {
+        let (leapt, course) = {
             let mut state = self.state.lock();
             let State::Running(Running { clocks, .. }) = &mut *state else {
                 return true;
@@ -346,49 +356,41 @@ impl NamespaceClock {
             if !clocks.advance(&clocks.moment(at, sleep)) {
                 return false;
             }
-            (clocks.take_leap(at), *clocks)
+            (clocks.take_leap(at), self.next_course(clocks, at, sleep))
         };
         if leapt {
             self.timers.was_set();
         }
-        let Some(end) = before.next_course(at) else {
-            return true;
-        };
-
-        if at.saturating_add(LEAD) < end {
-            let mut next = before;
-            let then = next.moment(end, sleep);
-            while !next.advance(&then) {}
-            next.steer(end, &then);
-            self.schedule(&before, next.scheduled(&before), end);
-        } else {
-            // Too late for that. The clock is led back to where it should be.
-            let _ = self.carry_out(Kind::Adjustment, |_, _, _| Ok(()));
+        match course {
+            Course::Published(effect) => self.timers.follow(&effect),
+            Course::Late => {
+                // The clock is led back to where it should be.
+                let _ = self.carry_out(Kind::Adjustment, |_, _, _| Ok(()));
+            }
+            Course::Early => {}
         }
         true
     }
 
-    /// Publishes `next`, which begins at `end`, unless something else has happened since `before`.
-    fn schedule(&self, before: &Steered, next: Steered, end: RefTime) {
-        {
-            let mut state = self.state.lock();
-            let State::Running(Running { clocks, .. }) = &mut *state else {
-                return;
-            };
-            let published = self.published.publish(|now| {
-                if *clocks == *before && now.saturating_add(LEAD) < end {
-                    Ok(next.timeline())
-                } else {
-                    Err(())
-                }
-            });
-            if published.is_err() {
-                return;
+    /// Publishes the course of `clocks` after the present one, when it is time to at `at`.
+    fn next_course(&self, clocks: &mut Steered, at: RefTime, sleep: u64) -> Course {
+        let Some(end) = clocks.next_course(at) else {
+            return Course::Early;
+        };
+        let before = *clocks;
+        let effect = clocks.schedule(&before, end, sleep);
+        let published = self.published.publish(|now| {
+            if now.saturating_add(LEAD) < end {
+                Ok(clocks.timeline())
+            } else {
+                Err(())
             }
-            *clocks = next;
+        });
+        if published.is_err() {
+            *clocks = before;
+            return Course::Late;
         }
-        self.timers
-            .follow(&next.timeline().effect(before.timeline()));
+        Course::Published(effect)
     }
 
     /// Carries a change out when it is its turn. When it returns, every reader gets the new time.

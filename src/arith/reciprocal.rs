@@ -4,7 +4,7 @@
 //!
 //! The kernel has no 128-bit division to link with, and a 64-bit one would take two steps. But
 //! a rate is divided by many times and changes rarely. So what depends on the divisor
-//! only is computed once, by shifting and subtracting, and each division
+//! only is computed once, in two steps, and each division
 //! is then two multiplications and a correction.
 //!
 //! # Why it is exact
@@ -32,6 +32,9 @@
 //!
 //! So adding 2 and then 1 to the estimate, each if that much remains, gives the quotient.
 
+/// Half a word.
+const HALF_BITS: u32 = u64::BITS / 2;
+
 /// What a division needs to know of its divisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reciprocal(u64);
@@ -41,22 +44,11 @@ impl Reciprocal {
     pub fn of(divisor: u64) -> Self {
         let divisor = divisor.wrapping_shl(divisor.leading_zeros());
 
-        // floor((B^2 - 1 - B * d) / d), bit by bit: the high word of the dividend is B - 1 - d,
+        // floor((B^2 - 1 - B * d) / d), in two digits: the high word of the dividend is B - 1 - d,
         // which is below d, and all bits of its low word are set.
-        let mut remainder = !divisor;
-        let mut quotient = 0u64;
-        for _ in 0..u64::BITS {
-            let carry = remainder >> (u64::BITS - 1);
-            remainder = (remainder << 1) | 1;
-            quotient <<= 1;
-            if carry == 1 || remainder >= divisor {
-                // Less than `divisor` remained, so less than twice as much and 1 is there now:
-                // one subtraction suffices, and it takes back the carry.
-                remainder = remainder.wrapping_sub(divisor);
-                quotient |= 1;
-            }
-        }
-        Self(quotient)
+        let (high, remainder) = digit(!divisor, divisor);
+        let (low, _) = digit(remainder, divisor);
+        Self((high << HALF_BITS) | low)
     }
 
     /// `dividend / divisor`, rounded down, where this is the reciprocal of `divisor`.
@@ -102,6 +94,27 @@ impl Reciprocal {
     pub fn word(self) -> u64 {
         self.0
     }
+}
+
+/// `high` and half a word of set bits after it, divided by `divisor`: the quotient, which is half a
+/// word, and the remainder. `divisor` has its highest bit set and is more than `high`.
+fn digit(high: u64, divisor: u64) -> (u64, u64) {
+    // Let `t` be what the divisor `d` has in its high half and 1, so that `t * 2^32` is more than
+    // `d`, by `2^32` at most. Hence `high / t` is no more than the quotient, and less than
+    // `(high * 2^32 / t + 2^32) / d < 2^32 / t + 2^32 / d < 2` below. Rounded down, less than 3.
+    let estimate = high.checked_div((divisor >> HALF_BITS).wrapping_add(1));
+    let mut quotient = estimate.unwrap_or(0);
+    let dividend = (u128::from(high) << HALF_BITS) | u128::from(u32::MAX);
+    let divisor = u128::from(divisor);
+    let mut remainder = dividend.wrapping_sub(u128::from(quotient).wrapping_mul(divisor));
+    for _ in 0..2 {
+        if remainder >= divisor {
+            remainder = remainder.wrapping_sub(divisor);
+            quotient = quotient.wrapping_add(1);
+        }
+    }
+    // CAST: Less than the divisor.
+    (quotient, remainder as u64)
 }
 
 #[cfg_attr(not(test), ::kernel::macros::kunit_tests(timens_clock_reciprocal))]

@@ -38,6 +38,7 @@ use super::{
     },
     timeline::{
         Change,
+        Effect,
         Timeline, //
     }, //
 };
@@ -223,16 +224,18 @@ impl<const HZ: i64> Steered<HZ> {
             .filter(|end| in_effect && end.since(now) <= AHEAD_MAX.saturating_mul(2))
     }
 
-    /// What the clocks are when this, which begins where the course `before` ends, has been
-    /// published ahead.
-    pub fn scheduled(self, before: &Self) -> Self {
+    /// Plots the course after the one that `before` is on and that ends at `end`, to be published
+    /// ahead. Returns what it does.
+    pub fn schedule(&mut self, before: &Self, end: RefTime, sleep: u64) -> Effect {
+        let then = self.moment(end, sleep);
+        while !self.advance(&then) {}
+        self.steer(end, &then);
+        // It gets there by itself.
+        self.ntp = before.ntp;
+
         let effect = self.timeline.effect(&before.timeline);
-        Self {
-            // It gets there by itself.
-            ntp: before.ntp,
-            leap: before.leap.or((effect.step != 0).then_some(effect.at)),
-            ..self
-        }
+        self.leap = self.leap.or((effect.step != 0).then_some(effect.at));
+        effect
     }
 
     /// Whether REALTIME has stepped by itself until `now` since the last time.

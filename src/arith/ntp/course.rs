@@ -76,14 +76,15 @@ impl<const HZ: i64> Ntp<HZ> {
         if idle && (self.raw, self.mono) == (now.raw, now.mono) {
             return steady();
         }
-        let start = self.ideal_at(now.raw).as_units();
+        let rate = self.momentary();
+        let start = self.ideal_by(now.raw, rate).as_units();
         let real = now.mono.as_units();
         if idle && start.abs_diff(real) < ERROR_MIN {
             return steady();
         }
 
         let at_least = u128::from(at_least) << FRAC_BITS;
-        let end = self.course_end(now, at_least, start.abs_diff(real));
+        let end = self.course_end(now.raw, (start, rate), at_least, start.abs_diff(real));
         let length = end.raw.as_units().saturating_sub(now.raw.as_units());
         let ideal = end.mono.as_units().saturating_sub(start);
         // What the clock is behind is made up for, but not all at once.
@@ -103,11 +104,16 @@ impl<const HZ: i64> Ntp<HZ> {
         }
     }
 
-    /// The last tick of the course of a clock that has that `error`.
-    fn course_end(&self, now: &Moment, at_least: u128, error: u128) -> Self {
-        let start = self.ideal_at(now.raw).as_units();
-        let rate = self.momentary();
-        let length = |end: &Self| end.raw.as_units().saturating_sub(now.raw.as_units());
+    /// The last tick of the course of a clock that has that `error`. It begins when RAW reads
+    /// `raw` and the ideal clock `start`, which runs at `rate`.
+    fn course_end(
+        &self,
+        raw: FixedNs,
+        (start, rate): (u128, u64),
+        at_least: u128,
+        error: u128,
+    ) -> Self {
+        let length = |end: &Self| end.raw.as_units().saturating_sub(raw.as_units());
 
         let mut end = *self;
         for _ in 0..STEPS_MAX {
@@ -121,7 +127,7 @@ impl<const HZ: i64> Ntp<HZ> {
             let ahead = next.mono.as_units().saturating_sub(start);
             let bend = product(length(&next), rate).abs_diff(ahead);
             let bent = bend.saturating_add(error) > DEVIATION_MAX;
-            if bent && end.raw > now.raw && length(&end) >= at_least {
+            if bent && end.raw > raw && length(&end) >= at_least {
                 break;
             }
             end = next;

@@ -77,12 +77,15 @@ impl<const HZ: i64> Discipline<HZ> {
 
     /// What an `adjtime()` contributes to a tick that is meant to slew `skew`, and to how many.
     fn adjust_run(&self, skew: i64) -> (i64, i64) {
+        if skew == 0 || (self.adjust, self.adjust_frac) == (0, 0) {
+            return (0, i64::MAX);
+        }
         let whole = self.adjust.unsigned_abs().min(ADJUST_FAR) as i64;
         let left = whole
             .wrapping_mul(MICROSECOND)
             .wrapping_add(self.adjust_frac.wrapping_abs());
         let backwards = self.adjust < 0 || self.adjust_frac < 0;
-        if skew == 0 || left == 0 || backwards != (skew < 0) {
+        if backwards != (skew < 0) {
             return (0, i64::MAX);
         }
         let most = per_tick::<HZ>(ADJUST_MAX * MICROSECOND);

@@ -324,19 +324,19 @@ impl<const HZ: i64> Ntp<HZ> {
     /// Passes ticks that are alike, or the one at the end of a second, but none that are after `raw`.
     pub(super) fn step(&mut self, raw: FixedNs) -> Step {
         let ticks = self.ticks(raw);
+        let second = self.second.saturating_add(1);
+        let leaps = self.discipline.leap_at(second) != 0;
+        if ticks == 0 && !leaps {
+            return Step::Nothing;
+        }
         let left = self.left();
         let skew = self.discipline.skew();
-        let run = self.discipline.run(skew);
         // The host looks for the end of a second before it looks what there was to slew.
         let planned = self.discipline.advance(skew);
 
         if left <= planned {
-            let second = self.second.saturating_add(1);
-            if self.discipline.leap_at(second) != 0 {
+            if leaps {
                 return self.leap(raw, left, planned);
-            }
-            if ticks == 0 {
-                return Step::Nothing;
             }
             self.discipline.overflow(second);
             self.second = second;
@@ -348,6 +348,7 @@ impl<const HZ: i64> Ntp<HZ> {
         if ticks == 0 {
             return Step::Nothing;
         }
+        let run = self.discipline.run(skew);
         let advance = self.discipline.advance(run.claim);
         // Rounded up: the tick after these is the last of the second. All are positive.
         let before_last = left
@@ -392,8 +393,11 @@ impl<const HZ: i64> Ntp<HZ> {
 
     /// Passes many seconds at once if nothing happens in them.
     fn skip_idle(&mut self, raw: FixedNs) -> bool {
+        if !self.discipline.is_quiet() {
+            return false;
+        }
         let ticks = self.ticks(raw);
-        if ticks < SKIP_MIN.saturating_mul(HZ) || !self.discipline.is_quiet() {
+        if ticks < SKIP_MIN.saturating_mul(HZ) {
             return false;
         }
         // A second of REALTIME has at least 10/12 of the ticks, with the shortest of them.
@@ -412,7 +416,12 @@ impl<const HZ: i64> Ntp<HZ> {
 
     /// Where the ideal clock is on its way to the next tick.
     pub fn ideal_at(&self, raw: FixedNs) -> FixedNs {
-        let moved = product(self.since_tick(raw), self.momentary());
+        self.ideal_by(raw, self.momentary())
+    }
+
+    /// As [`Ntp::ideal_at`], where `rate` is [`Ntp::momentary`].
+    pub(super) fn ideal_by(&self, raw: FixedNs, rate: u64) -> FixedNs {
+        let moved = product(self.since_tick(raw), rate);
         FixedNs::from_units(self.mono.as_units().wrapping_add(moved))
     }
 

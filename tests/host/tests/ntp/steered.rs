@@ -121,10 +121,8 @@ impl Namespace {
         if let Some(end) = before.next_course(now) {
             assert!(end.as_ns() > self.now, "too late");
             let mut next = before;
-            let then = next.moment(end, 0);
-            while !next.advance(&then) {}
-            next.steer(end, &then);
-            self.publish(next.scheduled(&before));
+            next.schedule(&before, end, 0);
+            self.publish(next);
         }
     }
 
