@@ -6,6 +6,7 @@ use rustix::io::Errno;
 
 use super::{returned, Interruptible, WaitForSignal};
 use crate::failure::{check_eq, Outcome};
+use crate::sys::Ns;
 use crate::timers::call::{Call, Site, Timeout, Wait};
 use crate::timers::entry::{syscall, Arg, Entry, Number};
 use crate::timers::place::Place;
@@ -16,8 +17,8 @@ pub(crate) const CALLS: &[Call] = &[
     Call::new("poll", Timeout::MONOTONIC, poll)
         .entries(Entry::OLD)
         .unit(1_000_000),
-    Call::new("ppoll", Timeout::MONOTONIC, ppoll).disturbed(),
-    Call::new("select", Timeout::MONOTONIC, select)
+    Call::new("ppoll", Timeout::MONOTONIC, |site| TIMED_PPOLL.wait(site)).disturbed(),
+    Call::new("select", Timeout::MONOTONIC, |site| TIMED_SELECT.wait(site))
         .entries(Entry::OLD)
         .unit(1000)
         .disturbed(),
@@ -25,7 +26,10 @@ pub(crate) const CALLS: &[Call] = &[
         .entries(&[Entry::Time32])
         .unit(1000)
         .disturbed(),
-    Call::new("pselect6", Timeout::MONOTONIC, pselect6).disturbed(),
+    Call::new("pselect6", Timeout::MONOTONIC, |site| {
+        TIMED_PSELECT6.wait(site)
+    })
+    .disturbed(),
 ];
 
 /// Those that write to their timeout what is left of it when a signal ends them.
@@ -34,19 +38,19 @@ pub(crate) const INTERRUPTIBLE: &[Interruptible] = &[
         name: "ppoll",
         entries: Entry::ALL,
         timeouts: Timeout::MONOTONIC,
-        prepare: interrupted_ppoll,
+        prepare: |site| TIMED_PPOLL.wait_for_signal(site),
     },
     Interruptible {
         name: "select",
         entries: Entry::OLD,
         timeouts: Timeout::MONOTONIC,
-        prepare: interrupted_select,
+        prepare: |site| TIMED_SELECT.wait_for_signal(site),
     },
     Interruptible {
         name: "pselect6",
         entries: Entry::ALL,
         timeouts: Timeout::MONOTONIC,
-        prepare: interrupted_pselect6,
+        prepare: |site| TIMED_PSELECT6.wait_for_signal(site),
     },
 ];
 
@@ -66,34 +70,6 @@ fn poll(site: Site) -> Outcome<Wait> {
     }))
 }
 
-fn ppoll(site: Site) -> Outcome<Wait> {
-    let Site { entry, .. } = site;
-    let time = room(entry, 1)?;
-    Ok(Box::new(move |ns| {
-        time.write(0, &entry.timespec(ns));
-        let polled = syscall!(entry, PPOLL, Arg::NULL, Arg::NULL, &time, Arg::NULL, 8);
-        returned("ppoll", polled, 0)
-    }))
-}
-
-fn select(site: Site) -> Outcome<Wait> {
-    let Site { entry, .. } = site;
-    let time = room(entry, 1)?;
-    Ok(Box::new(move |ns| {
-        time.write(0, &entry.timeval(ns));
-        let selected = syscall!(
-            entry,
-            SELECT,
-            Arg::NULL,
-            Arg::NULL,
-            Arg::NULL,
-            Arg::NULL,
-            &time
-        );
-        returned("select", selected, 0)
-    }))
-}
-
 fn old_select(site: Site) -> Outcome<Wait> {
     let Site { entry, .. } = site;
     let time = room(entry, 1)?;
@@ -106,56 +82,53 @@ fn old_select(site: Site) -> Outcome<Wait> {
     }))
 }
 
-fn pselect6(site: Site) -> Outcome<Wait> {
-    let Site { entry, .. } = site;
-    let time = room(entry, 1)?;
-    Ok(Box::new(move |ns| {
-        time.write(0, &entry.timespec(ns));
-        let selected = syscall!(
-            entry,
-            PSELECT6,
-            Arg::NULL,
-            Arg::NULL,
-            Arg::NULL,
-            Arg::NULL,
-            &time,
-            Arg::NULL,
-        );
-        returned("pselect6", selected, 0)
-    }))
+/// A call with a timeout to which it writes what is left.
+struct Timed {
+    name: &'static str,
+    /// How the timeout is written and read.
+    write: fn(Entry, Ns) -> Vec<u8>,
+    read: fn(Entry, &Place, usize) -> Ns,
+    call: fn(Entry, &Place) -> Result<usize, Errno>,
 }
 
-fn interrupted_ppoll(site: Site) -> Outcome<WaitForSignal> {
-    let Site { entry, .. } = site;
-    let time = room(entry, 1)?;
-    Ok(Box::new(move |ns| {
-        time.write(0, &entry.timespec(ns));
-        let polled = syscall!(entry, PPOLL, Arg::NULL, Arg::NULL, &time, Arg::NULL, 8);
-        check_eq!(polled, Err(Errno::INTR), "ppoll");
-        Ok(entry.read_timespec(&time, 0))
-    }))
-}
+const NONE: Arg = Arg::NULL;
 
-fn interrupted_select(site: Site) -> Outcome<WaitForSignal> {
-    let Site { entry, .. } = site;
-    let time = room(entry, 1)?;
-    let none = Arg::NULL;
-    Ok(Box::new(move |ns| {
-        time.write(0, &entry.timeval(ns));
-        let selected = syscall!(entry, SELECT, none, none, none, none, &time);
-        check_eq!(selected, Err(Errno::INTR), "select");
-        Ok(entry.read_timeval(&time, 0))
-    }))
-}
+const TIMED_PPOLL: Timed = Timed {
+    name: "ppoll",
+    write: Entry::timespec,
+    read: Entry::read_timespec,
+    call: |entry, time| syscall!(entry, PPOLL, NONE, NONE, time, NONE, 8),
+};
 
-fn interrupted_pselect6(site: Site) -> Outcome<WaitForSignal> {
-    let Site { entry, .. } = site;
-    let time = room(entry, 1)?;
-    let none = Arg::NULL;
-    Ok(Box::new(move |ns| {
-        time.write(0, &entry.timespec(ns));
-        let selected = syscall!(entry, PSELECT6, none, none, none, none, &time, none);
-        check_eq!(selected, Err(Errno::INTR), "pselect6");
-        Ok(entry.read_timespec(&time, 0))
-    }))
+const TIMED_SELECT: Timed = Timed {
+    name: "select",
+    write: Entry::timeval,
+    read: Entry::read_timeval,
+    call: |entry, time| syscall!(entry, SELECT, NONE, NONE, NONE, NONE, time),
+};
+
+const TIMED_PSELECT6: Timed = Timed {
+    name: "pselect6",
+    write: Entry::timespec,
+    read: Entry::read_timespec,
+    call: |entry, time| syscall!(entry, PSELECT6, NONE, NONE, NONE, NONE, time, NONE),
+};
+
+impl Timed {
+    fn wait(self, Site { entry, .. }: Site) -> Outcome<Wait> {
+        let time = room(entry, 1)?;
+        Ok(Box::new(move |ns| {
+            time.write(0, &(self.write)(entry, ns));
+            returned(self.name, (self.call)(entry, &time), 0)
+        }))
+    }
+
+    fn wait_for_signal(self, Site { entry, .. }: Site) -> Outcome<WaitForSignal> {
+        let time = room(entry, 1)?;
+        Ok(Box::new(move |ns| {
+            time.write(0, &(self.write)(entry, ns));
+            check_eq!((self.call)(entry, &time), Err(Errno::INTR), "{}", self.name);
+            Ok((self.read)(entry, &time, 0))
+        }))
+    }
 }
