@@ -13,6 +13,7 @@ use std::io::{self, Write};
 
 use crate::clock::Clock;
 use crate::failure::{check, Context, During, Outcome};
+use crate::host;
 use crate::lines::Lines;
 use crate::random::Random;
 use crate::span::Span;
@@ -81,15 +82,24 @@ impl Kind {
     ///
     /// In a sequence it is always the same: when one slew takes the place of another in the middle of
     /// a second, the host goes on with the first until the second ends, and has that as an error, of
-    /// up to 0.5 ms, which it works off at less than 0.1 us a second.
+    /// up to 0.5 ms, which it works off at less than 0.1 us a second. For the same reason frequencies
+    /// differ by no more than 60 ppm: the host counts a new one from the last tick on, be that 4 ms
+    /// ago.
     fn request(self, random: &mut Random, sign: i64) -> Timex {
         let pll = modes::OFFSET | modes::STATUS | modes::TIMECONST | modes::NANO;
         let pll = Timex::of(pll).status(libc::STA_PLL);
         match (self, random.below(4)) {
-            (_, 0) => Timex::of(modes::FREQUENCY).freq(between(random, -500 << 16, 500 << 16)),
-            (_, 1) => Timex::of(modes::TICK | modes::FREQUENCY)
-                .tick(between(random, 9_990, 10_010))
-                .freq(between(random, -100 << 16, 100 << 16)),
+            (_, 0) => Timex::of(modes::TICK | modes::FREQUENCY)
+                .tick(10_000)
+                .freq(between(random, -30 << 16, 30 << 16)),
+            (_, 1) => {
+                // A longer tick and a lower frequency, or the other way round.
+                let longer = between(random, -3, 3);
+                let freq = between(random, -30 << 16, 30 << 16) - longer * (100 << 16);
+                Timex::of(modes::TICK | modes::FREQUENCY)
+                    .tick(10_000 + longer)
+                    .freq(freq)
+            }
             (Self::Ntp, _) => pll
                 .constant(between(random, 7, 10))
                 .offset(sign * between(random, 100_000, 40_000_000)),
@@ -150,9 +160,13 @@ impl Plan {
             adjuster.adjust(&Timex::of(modes::STATUS).status(status))?;
         }
         adjuster.adjust(&Timex::of(modes::FREQUENCY | modes::TICK).tick(10_000))?;
-        // What it was slewing before is slewed no longer, and ticks begin here.
-        wait_for_tick()?;
-        sys::clock_settime(libc::CLOCK_REALTIME, BEGIN).context("clock_settime")?;
+        // What it was slewing before is slewed no longer, but for a tick or two of the host. Then
+        // again, as ticks begin here.
+        for _ in 0..2 {
+            host::pass(SEC / 10)?;
+            wait_for_tick()?;
+            sys::clock_settime(libc::CLOCK_REALTIME, BEGIN).context("clock_settime")?;
+        }
         let (begin, start) = gained()?;
         for (time, event) in self.events(number) {
             wait_until(begin + time)?;
