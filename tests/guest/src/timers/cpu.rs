@@ -19,6 +19,11 @@ fn set(cpu: usize, online: bool) -> Outcome {
     fail!("CPU {cpu} is busy all the time");
 }
 
+/// Brings all CPUs of `cpus` back, whoever took them offline. The first cannot be.
+pub(crate) fn all_online(cpus: usize) -> Outcome {
+    (1..cpus).try_for_each(|cpu| set(cpu, true))
+}
+
 /// A CPU that is offline until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Offline(usize);

@@ -22,7 +22,7 @@ use crate::sys::Ns;
 use crate::task::Task;
 use crate::timers::board::shared_numbers;
 use crate::timers::counters::Counters;
-use crate::timers::cpu::Offline;
+use crate::timers::cpu::{all_online, Offline};
 use crate::timers::worker::{Record, Worker};
 use crate::tracked::Tracked;
 
@@ -253,6 +253,8 @@ fn torture(setting: &Setting) -> Outcome {
     for task in others {
         task.stop()?;
     }
+    // One of them was stopped between taking a CPU offline and bringing it back.
+    all_online(cpus)?;
     println!(
         "    {expired} expiries in {} s, {early} early, {} lost, late by {} ms at most, \
          {unjudged} not to be judged; {} changes, {} times a CPU offline, {} tasks killed; seed {}",
