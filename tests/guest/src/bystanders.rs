@@ -19,7 +19,7 @@ const SEC: Ns = 1_000_000_000;
 const CLOCKS: [Clock; 4] = [Clock::Realtime, Clock::Tai, Clock::Boottime, Clock::Raw];
 
 /// The state of a discipline without what changes by itself: the time, and the maximum error.
-fn timeless((state, timex): (i32, Timex)) -> (i32, Timex) {
+pub(crate) fn timeless((state, timex): (i32, Timex)) -> (i32, Timex) {
     let timex = Timex {
         sec: 0,
         subsec: 0,

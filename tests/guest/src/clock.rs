@@ -6,6 +6,7 @@ use std::ffi::c_int;
 use std::fmt;
 
 use crate::failure::{Context, Outcome};
+use crate::span::Span;
 use crate::sys::{self, Ns};
 use crate::vdso::Vdso;
 
@@ -100,4 +101,19 @@ impl Way {
                 .context(format_args!("vDSO, {clock}")),
         }
     }
+}
+
+/// What RAW reads, and how far MONOTONIC is ahead of it: the best of some readings.
+pub(crate) fn ahead_of_raw() -> Outcome<(Ns, Span)> {
+    let mut best: Option<(Ns, Span)> = None;
+    for _ in 0..10 {
+        let before = Clock::Raw.now()?;
+        let time = Clock::Monotonic.now()?;
+        let after = Clock::Raw.now()?;
+        let span = Span::new(time - after, time - before);
+        if best.is_none_or(|best| span.width() < best.1.width()) {
+            best = Some((before, span));
+        }
+    }
+    best.context("no reading")
 }

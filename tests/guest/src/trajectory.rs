@@ -11,12 +11,11 @@
 
 use std::io::{self, Write};
 
-use crate::clock::Clock;
+use crate::clock::{ahead_of_raw, Clock};
 use crate::failure::{check, Context, During, Outcome};
 use crate::host;
 use crate::lines::Lines;
 use crate::random::Random;
-use crate::span::Span;
 use crate::sys::{self, Ns};
 use crate::task::Task;
 use crate::timers::entry::Entry;
@@ -212,17 +211,7 @@ fn wait_for_tick() -> Outcome {
 
 /// What RAW reads, and what MONOTONIC is ahead of it: the best of some readings.
 fn gained() -> Outcome<(Ns, Ns)> {
-    let mut best: Option<(Ns, Span)> = None;
-    for _ in 0..10 {
-        let before = Clock::Raw.now()?;
-        let time = Clock::Monotonic.now()?;
-        let after = Clock::Raw.now()?;
-        let span = Span::new(time - after, time - before);
-        if best.is_none_or(|best| span.width() < best.1.width()) {
-            best = Some((before, span));
-        }
-    }
-    let (raw, span) = best.context("no reading")?;
+    let (raw, span) = ahead_of_raw()?;
     check!(span.width() < 2000, "reading two clocks takes {span} ns");
     Ok((raw, (span.lo + span.hi) / 2))
 }

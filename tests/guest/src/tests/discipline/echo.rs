@@ -2,8 +2,8 @@
 
 //! What is set is what is read back: clients take anything else for somebody's interference.
 
-use crate::bystanders::Bystanders;
-use crate::clock::Clock;
+use crate::bystanders::{timeless, Bystanders};
+use crate::clock::{ahead_of_raw, Clock};
 use crate::failure::{check, check_eq, During, Outcome};
 use crate::lines::Lines;
 use crate::namespace::Namespace;
@@ -254,15 +254,6 @@ fn of_clones(_: &Setting) -> Outcome {
     parent.namespace.inside(|| adjuster.adjust(&request))?;
     let clone = parent.cloned(&Lines::new())?;
     let read = |namespace: &Namespace| namespace.inside(|| adjuster.read());
-    let timeless = |(state, timex): (i32, Timex)| {
-        let timex = Timex {
-            sec: 0,
-            subsec: 0,
-            maxerror: 0,
-            ..timex
-        };
-        (state, timex)
-    };
     let of_parent = timeless(read(&parent.namespace)?);
     check_eq!(
         timeless(read(&clone.namespace)?),
@@ -280,21 +271,6 @@ fn of_clones(_: &Setting) -> Outcome {
     let answer = read(&clone.namespace)?.1;
     check_eq!((answer.freq, answer.tick), (0, 9_500), "a clone's, set");
     Ok(())
-}
-
-/// How far MONOTONIC is ahead of RAW, which is not slewed.
-fn ahead_of_raw() -> Outcome<(Ns, Span)> {
-    let mut best: Option<(Ns, Span)> = None;
-    for _ in 0..10 {
-        let before = Clock::Raw.now()?;
-        let time = Clock::Monotonic.now()?;
-        let after = Clock::Raw.now()?;
-        let span = Span::new(time - after, time - before);
-        if best.is_none_or(|best| span.width() < best.1.width()) {
-            best = Some((before, span));
-        }
-    }
-    Ok(best.unwrap_or((0, Span::new(0, 0))))
 }
 
 /// Checks that MONOTONIC gains `ppm` millionths on RAW in the next half second, or that and `more`
