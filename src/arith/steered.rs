@@ -49,6 +49,11 @@ use super::{
 /// the start of the older one.
 const CHANGE_INTERVAL: u64 = 1_000_000;
 
+/// At the end of a course the clock is where the discipline wants it, and gets there this long
+/// before it at most, ns of the reference, unless it is led back to it. Less than a tick of the
+/// fastest clock.
+const TOGETHER: u64 = 1_000;
+
 /// A course lasts at least that long, ns of the reference.
 const COURSE_MIN: u64 = 20_000_000;
 
@@ -122,11 +127,13 @@ impl<const HZ: i64> Steered<HZ> {
     /// When a change may be published that takes effect at `at`.
     ///
     /// There has to be a while between two of them, except that one takes the place of one that is
-    /// still to come.
+    /// still to come. Not of a leap second that is: it might not be published again in time.
     pub fn turn(&self, at: RefTime) -> RefTime {
-        self.timeline
-            .at(at)
-            .anchor()
+        let near = |leap: &RefTime| leap.since(at) < COURSE_MIN;
+        self.leap
+            .filter(near)
+            .unwrap_or(RefTime::from_ns(0))
+            .max(self.timeline.at(at).anchor())
             .saturating_add(CHANGE_INTERVAL)
     }
 
@@ -187,8 +194,18 @@ impl<const HZ: i64> Steered<HZ> {
                 } else {
                     after
                 };
-                let delta = self.timeline.current().raw().delta_for(time)?;
-                Some(at.saturating_add(delta))
+                let (mono, raw) = {
+                    let segment = self.timeline.current();
+                    (segment.mono(), segment.raw())
+                };
+                let delta = raw.delta_for(time)?;
+                if end.realtime() == self.ntp.realtime() {
+                    return Some(at.saturating_add(delta));
+                }
+                // A leap second: at the time that REALTIME reads.
+                let instant = mono.delta_for(end.ideal().floor())?;
+                let near = delta.saturating_sub(instant) < TOGETHER;
+                Some(at.saturating_add(if near { delta.min(instant) } else { delta }))
             });
         }
     }

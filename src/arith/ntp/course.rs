@@ -72,7 +72,7 @@ impl<const HZ: i64> Ntp<HZ> {
             factor: self.steady(),
             end: None,
         };
-        let idle = self.discipline.is_quiet() && !self.discipline.awaits_leap();
+        let idle = self.is_settled();
         if idle && (self.raw, self.mono) == (now.raw, now.mono) {
             return steady();
         }
@@ -118,7 +118,7 @@ impl<const HZ: i64> Ntp<HZ> {
         let mut end = *self;
         for _ in 0..STEPS_MAX {
             let mut next = end;
-            let step = next.step(FixedNs::MAX);
+            let step = next.step(&Moment::END);
             if step == Step::Nothing {
                 break;
             }
@@ -127,14 +127,17 @@ impl<const HZ: i64> Ntp<HZ> {
             let ahead = next.mono.as_units().saturating_sub(start);
             let bend = product(length(&next), rate).abs_diff(ahead);
             let bent = bend.saturating_add(error) > DEVIATION_MAX;
-            if bent && end.raw > raw && length(&end) >= at_least {
+            // A leap second has to be published while the course lasts that it ends: that must not
+            // be too short.
+            let lasts = length(&end) >= at_least && !end.leaps_within(at_least);
+            if bent && end.raw > raw && lasts {
                 break;
             }
             end = next;
 
-            let settled = end.discipline.is_quiet() && !end.discipline.awaits_leap();
+            let settled = end.is_settled();
             let enough = settled || length(&end) >= LENGTH_MAX;
-            let done = enough && length(&end) >= at_least;
+            let done = enough && length(&end) >= at_least && !end.leaps_within(at_least);
             if step == Step::Second && (done || end.realtime != self.realtime) {
                 break;
             }

@@ -467,12 +467,18 @@ impl<const HZ: i64> Discipline<HZ> {
         self.is_quiet() && self.state == TimeState::Ok && !asked
     }
 
-    /// Whether there will be a leap second, as it looks now.
-    pub(super) fn awaits_leap(&self) -> bool {
+    /// The second at whose begin there will be a leap, as it looks now in `second`.
+    pub(super) fn coming_leap(&self, second: i64) -> Option<i64> {
+        let next = second.saturating_add(1);
         match self.state {
-            TimeState::Ok => self.status & (status::INS | status::DEL) != 0,
-            TimeState::Insert | TimeState::Delete => self.leap() != 0 && self.next_leap != NEVER,
-            _ => false,
+            TimeState::Ok if self.status & status::INS != 0 => Some(day_end(next, 0)),
+            TimeState::Ok if self.status & status::DEL != 0 => Some(day_end(next, 1)),
+            TimeState::Insert | TimeState::Delete
+                if self.leap() != 0 && self.next_leap != NEVER =>
+            {
+                Some(self.next_leap)
+            }
+            _ => None,
         }
     }
 
@@ -491,10 +497,10 @@ impl<const HZ: i64> Discipline<HZ> {
         next.step_state(second.saturating_add(1));
         if next != *self {
             0
-        } else if self.awaits_leap() {
-            self.next_leap.saturating_sub(second).saturating_sub(1)
         } else {
-            i64::MAX
+            self.coming_leap(second).map_or(i64::MAX, |leap| {
+                leap.saturating_sub(second).saturating_sub(1)
+            })
         }
     }
 }

@@ -65,6 +65,15 @@ pub struct Moment {
     pub sleep: u64,
 }
 
+impl Moment {
+    /// After all ticks.
+    pub(super) const END: Self = Self {
+        raw: FixedNs::MAX,
+        mono: FixedNs::MAX,
+        sleep: 0,
+    };
+}
+
 /// The discipline of a clock, with its ideal clock, in a kernel with `HZ` ticks a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ntp<const HZ: i64> {
@@ -151,7 +160,7 @@ impl<const HZ: i64> Ntp<HZ> {
             self.discipline.skip_to(self.second);
         }
         for _ in 0..BUDGET {
-            if !self.skip_idle(now.raw) && self.step(now.raw) == Step::Nothing {
+            if !self.skip_idle(now.raw) && self.step(now) == Step::Nothing {
                 if self.mono.as_units().abs_diff(now.mono.as_units()) >= LOST {
                     self.restart(now);
                     self.discipline.skip_to(self.second);
@@ -291,6 +300,23 @@ impl<const HZ: i64> Ntp<HZ> {
         i64::try_from(scaled).unwrap_or(i64::MAX)
     }
 
+    /// Whether every tick is like the last one, and no leap to come.
+    pub(super) fn is_settled(&self) -> bool {
+        self.discipline.is_quiet() && self.discipline.coming_leap(self.second).is_none()
+    }
+
+    /// Whether there will be a leap less than `length` after the last tick, in units of 2^-56 ns of
+    /// the ideal clock.
+    pub(super) fn leaps_within(&self, length: u128) -> bool {
+        let Some(leap) = self.discipline.coming_leap(self.second) else {
+            return false;
+        };
+        let seconds = leap.saturating_sub(self.second).saturating_sub(1);
+        let left = (nanoseconds(seconds, 0) << SCALE_SHIFT).wrapping_add(self.left().into());
+        // CAST: Not negative: `max`.
+        (left.max(0) as u128).saturating_mul(1 << EXTRA_BITS) < length
+    }
+
     /// How long ago on RAW the last tick was, in units of 2^-56 ns.
     fn since_tick(&self, raw: FixedNs) -> u128 {
         raw.as_units().saturating_sub(self.raw.as_units())
@@ -321,9 +347,9 @@ impl<const HZ: i64> Ntp<HZ> {
         self.mono = FixedNs::from_units(mono);
     }
 
-    /// Passes ticks that are alike, or the one at the end of a second, but none that are after `raw`.
-    pub(super) fn step(&mut self, raw: FixedNs) -> Step {
-        let ticks = self.ticks(raw);
+    /// Passes ticks that are alike, or the one at the end of a second, but none that are after `now`.
+    pub(super) fn step(&mut self, now: &Moment) -> Step {
+        let ticks = self.ticks(now.raw);
         let second = self.second.saturating_add(1);
         let leaps = self.discipline.leap_at(second) != 0;
         if ticks == 0 && !leaps {
@@ -336,7 +362,7 @@ impl<const HZ: i64> Ntp<HZ> {
 
         if left <= planned {
             if leaps {
-                return self.leap(raw, left, planned);
+                return self.leap(now, left, planned);
             }
             self.discipline.overflow(second);
             self.second = second;
@@ -364,19 +390,20 @@ impl<const HZ: i64> Ntp<HZ> {
     }
 
     /// The next tick would be beyond the end of a second with a leap, which ends in `left`. So the
-    /// tick does.
-    fn leap(&mut self, raw: FixedNs, left: i64, planned: i64) -> Step {
+    /// tick does. It is due when either clock gets there: they are as good as together, but the real
+    /// one must not be seen beyond it.
+    fn leap(&mut self, now: &Moment, left: i64, planned: i64) -> Step {
         let share = ratio(
             u128::from(left.max(0).unsigned_abs()),
             u128::from(planned.unsigned_abs()),
         );
         let interval = u128::from(Self::INTERVAL.unsigned_abs()) << EXTRA_BITS;
         let at = self.raw.as_units().wrapping_add(product(interval, share));
-        if raw.as_units() < at {
-            return Step::Nothing;
-        }
         // CAST: Not negative: `max`.
         let mono = self.next_second().max(0) as u128;
+        if now.raw.as_units() < at && now.mono.as_units() < mono {
+            return Step::Nothing;
+        }
         self.raw = FixedNs::from_units(at);
         self.mono = FixedNs::from_units(mono.max(self.mono.as_units()));
 

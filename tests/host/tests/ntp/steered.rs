@@ -91,7 +91,7 @@ impl Namespace {
     /// Lets time pass until `until`, with whatever is to be done then.
     fn pass(&mut self, until: u64) {
         while let Some(wake) = self.clocks.wake() {
-            let at = wake.as_ns().max(self.now) + LATE;
+            let at = (wake.as_ns() + LATE).max(self.now);
             if at > until {
                 break;
             }
@@ -218,6 +218,70 @@ proptest! {
         prop_assert_eq!(namespace.leaps, 0);
         // Mostly one a second.
         prop_assert!(namespace.wakes <= 4 * (namespace.now / NSEC) + 8);
+    }
+
+    /// REALTIME does not read the instant of a leap second before it leaps.
+    #[test]
+    fn no_clock_reads_the_second_that_is_not_its_turn(
+        insert in any::<bool>(),
+        rate in prop_oneof![Just(NSEC as i64), 1_000_000..254 * NSEC as i64],
+        freq in -500 * 65_536..500 * 65_536i64,
+        offset in -1_000_000..1_000_000i64,
+        before in 10 * NSEC..100 * NSEC,
+        again in prop_oneof![Just(None), (0..40_000_000u64).prop_map(Some)],
+    ) {
+        const MIDNIGHT: u64 = 1_700_006_400 * NSEC;
+        let base = Rate::from_parts(rate / NSEC as i64, rate % NSEC as i64).unwrap();
+        let mut namespace = Namespace::new(base, MIDNIGHT - before);
+        namespace.call(&mut Timex {
+            modes: modes::STATUS | modes::NANO | modes::OFFSET | modes::FREQUENCY,
+            status: status::PLL | if insert { status::INS } else { status::DEL },
+            constant: 2,
+            offset,
+            freq,
+            ..Timex::default()
+        });
+        // Another call when it has been published already, perhaps.
+        if let Some(again) = again {
+            let fast = u128::from(base.as_units());
+            let left = (u128::from(before - if insert { 0 } else { NSEC }) << 56) / fast;
+            namespace.pass((left as u64).saturating_sub(again).max(namespace.now));
+            namespace.call(&mut Timex {
+                modes: modes::FREQUENCY,
+                freq: freq / 2,
+                ..Timex::default()
+            });
+        }
+        while namespace.leaps == 0 {
+            namespace.pass(namespace.now + before);
+        }
+        // Something after it.
+        namespace.call(&mut Timex {
+            modes: modes::FREQUENCY,
+            ..Timex::default()
+        });
+        // Those that the call did not take the place of.
+        let leaps: Vec<_> = namespace
+            .published
+            .windows(2)
+            .filter(|pair| {
+                let (old, new) = (pair[0].previous().offsets(), pair[0].current().offsets());
+                let stays = pair[1].current().anchor() > pair[0].current().anchor();
+                old.realtime() != new.realtime() && stays
+            })
+            .map(|pair| pair[0])
+            .collect();
+        prop_assert_eq!(leaps.len(), 1);
+        let anchor = leaps[0].current().anchor();
+        let earlier = RefTime::from_ns(anchor.as_ns() - 1);
+        let (instant, after) = match insert {
+            true => (MIDNIGHT, MIDNIGHT - NSEC),
+            false => (MIDNIGHT - NSEC, MIDNIGHT),
+        };
+        prop_assert!(leaps[0].read(Clock::Realtime, earlier, 0).as_ns() < instant);
+        let read = leaps[0].read(Clock::Realtime, anchor, 0).as_ns();
+        let step = base.as_units().div_ceil(1 << 56);
+        prop_assert!((after - 1..=after + step).contains(&read));
     }
 
     /// Whatever grid the wake-ups are on, a course is published while the one before lasts.
