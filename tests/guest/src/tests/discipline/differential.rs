@@ -12,7 +12,7 @@
 //! - `offset`, also of a singleshot: the host drains what it slews in its tick interrupts, the
 //!   namespace at the ticks themselves. So it is as much as is drained in a tick or two, and one
 //!   for each second since, in which the host may have had one tick more or less. When the clock is
-//!   set, the host's next tick still drains as before.
+//!   set, the host's next tick still drains as before: also from an offset that comes in between.
 //!
 //! While it is idle, the host would slew at the rate of the last second until something happens, and
 //! a busy machine makes calls at any time. So this is for `scripts/vm --warp --append nohz=off`.
@@ -176,9 +176,11 @@ struct Slew {
     offset: Ns,
     adjust: Ns,
     constant: i64,
-    /// What is slewed in this second at most, ns; and what was before the clock was set in it.
+    /// What is slewed in this second at most, ns.
     chunk: Ns,
+    /// What was before the clock was set, which was when MONOTONIC read that.
     stale: Ns,
+    set: Ns,
     /// How many ticks of that two clocks may differ by.
     ticks: Ns,
 }
@@ -200,14 +202,22 @@ impl Slew {
                 .chunk
                 .max(offset + self.adjust.abs().min(Self::ADJUST_MAX));
             self.ticks += seconds;
-            self.stale = 0;
         }
     }
 
     /// By how much two clocks that are `apart` may differ in what is left.
     fn doubt(&self, apart: Ns) -> Ns {
-        let slewed = self.chunk.max(self.stale) * ((self.ticks + 2) * TICK + apart);
+        let tick = 2 * TICK + apart;
+        let slewed = self.chunk * (self.ticks * TICK + tick) + self.stale * tick;
         (slewed + SEC - 1) / SEC
+    }
+
+    /// What the next tick may slew that should not.
+    fn recently_stale(&self) -> Ns {
+        match self.monotonic - self.set > 2 * TICK {
+            true => 0,
+            false => self.stale,
+        }
     }
 
     /// Notes what a call was, and its answer.
@@ -216,6 +226,11 @@ impl Slew {
             self.stop();
         }
         self.constant = answer.constant;
+        let sets = request.modes & (0x8000 | modes::OFFSET) == modes::OFFSET;
+        if sets && answer.status & libc::STA_PLL != 0 {
+            // What was taken was from another one.
+            self.stale = self.recently_stale();
+        }
         if request.modes & 0x8000 != 0 {
             if request.modes & modes::NANO == 0 {
                 // What was slewing before goes on to the end of the second.
@@ -233,7 +248,8 @@ impl Slew {
             monotonic: self.monotonic,
             time: self.time,
             constant: self.constant,
-            stale: self.chunk.max(self.stale),
+            stale: self.chunk.max(self.recently_stale()),
+            set: self.monotonic,
             ..Self::default()
         };
     }
