@@ -37,11 +37,15 @@ elapsed() {
 #
 # One line for a step that takes long: what it is, how many lines its log has
 # by now (for make that is files compiled), and how long it took. The output
-# itself goes to LOG, and its end is shown when the command fails.
+# itself goes to LOG, and its end is shown when the command fails. On a terminal the line
+# is written over, unless progress=lines.
 run_step() {
 	local title=$1 log=$2
 	shift 2
-	local start=$SECONDS status=0 shown=0 pid lines
+	local start=$SECONDS status=0 shown=0 pid lines terminal=
+	if [[ -t 2 && ${progress:-} != lines ]]; then
+		terminal=1
+	fi
 	mkdir -p "$(dirname "$log")"
 	"$@" >"$log" 2>&1 </dev/null &
 	pid=$!
@@ -51,7 +55,7 @@ run_step() {
 			continue
 		fi
 		lines=$(wc -l <"$log")
-		if [[ -t 2 ]]; then
+		if [[ -n $terminal ]]; then
 			printf '\r%s ... %s lines, %s ' "$title" "$lines" \
 				"$(elapsed $((SECONDS - start)))" >&2
 			shown=$((SECONDS - start + 1))
@@ -63,7 +67,7 @@ run_step() {
 		fi
 	done
 	wait "$pid" || status=$?
-	if [[ -t 2 ]]; then
+	if [[ -n $terminal ]]; then
 		printf '\r\033[K' >&2
 	fi
 	if ((status)); then
