@@ -5,7 +5,7 @@
 use std::env;
 use std::fmt::Display;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use rustix::process::{kill_process, Pid, Signal};
@@ -47,13 +47,23 @@ const KEPT: [Clock; 4] = [
     Clock::Boottime,
 ];
 
-/// `timens` with these arguments, a line of words. It is built next to this program.
-fn timens(arguments: impl Display) -> Outcome<Command> {
+/// Where `timens` is: it is built next to this program.
+fn tool() -> Outcome<PathBuf> {
     let mut path = env::current_exe().context("my own path")?;
     path.set_file_name("timens");
-    let mut command = Command::new(path);
+    Ok(path)
+}
+
+/// A program with these arguments, a line of words.
+fn command(program: &Path, arguments: impl Display) -> Command {
+    let mut command = Command::new(program);
     command.args(arguments.to_string().split_whitespace());
-    Ok(command)
+    command
+}
+
+/// `timens` with these arguments.
+fn timens(arguments: impl Display) -> Outcome<Command> {
+    Ok(command(&tool()?, arguments))
 }
 
 /// What an executed command has printed, which has to have succeeded.
@@ -518,9 +528,14 @@ fn by_an_ordinary_user(_: &Setting) -> Outcome {
     let others = Tracked::new(&Lines::new().rate(1, 0))?;
     let theirs = resident(&others.namespace)?;
     let theirs_pid = theirs.pid();
+    // Where it is built, perhaps not everybody may go.
+    let public = env::temp_dir().join("timens");
+    fs::copy(tool()?, &public).context("a copy of timens")?;
+    let timens = |arguments: &str| command(&public, arguments);
+    let run = |arguments: &str| printed(timens(arguments));
     let task = Task::spawn(|| {
         become_nobody()?;
-        let mut command = timens("run --user --rate 1 -- sleep 1000")?;
+        let mut command = timens("run --user --rate 1 -- sleep 1000");
         let child = command.stdin(Stdio::null()).spawn();
         let mut child = child.context("timens run --user")?;
         let pid = Pid::from_child(&child);
@@ -528,14 +543,14 @@ fn by_an_ordinary_user(_: &Setting) -> Outcome {
         while fs::read_to_string(format!("/proc/{pid}/comm")).context("comm")? != "sleep\n" {
             host::pass(SEC / 100)?;
         }
-        run(format_args!("step {pid} 1h"))?;
+        run(&format!("step {pid} 1h"))?;
         check_eq!(line(&clock_of(pid)?, "realtime")?, "3600 0", "realtime");
-        run(format_args!("slew {pid} 0.25 --frequency 7"))?;
+        run(&format!("slew {pid} 0.25 --frequency 7"))?;
         check_eq!(line(&clock_of(pid)?, "ntp_freq")?, "458752", "ntp_freq");
         let file = saved_file();
-        run(format_args!("save {pid} -o {}", file.display()))?;
+        run(&format!("save {pid} -o {}", file.display()))?;
         let restore = format!("restore --user {} --", file.display());
-        let text = run(format_args!("{restore} cat /proc/self/timens_clock"))?;
+        let text = run(&format!("{restore} cat /proc/self/timens_clock"))?;
         check_eq!(line(&text, "ntp_freq")?, "458752", "restored ntp_freq");
 
         for arguments in [
@@ -544,7 +559,7 @@ fn by_an_ordinary_user(_: &Setting) -> Outcome {
             format!("strobe {theirs_pid} --by 1h --every 1s"),
             format!("{restore} true").replace("--user", ""),
         ] {
-            let output = timens(&arguments)?.output().context("timens")?;
+            let output = timens(&arguments).output().context("timens")?;
             check!(!output.status.success(), "{arguments}: not refused");
             let complaint = String::from_utf8_lossy(&output.stderr);
             check!(
