@@ -80,7 +80,9 @@ impl Side<'_> {
                 let answer = self.make(step)?;
                 plan = match step.action {
                     Action::Set(time) if answer.result.is_ok() => time,
-                    Action::Adjust(_, request) => plan + moved(&request, &answer.result),
+                    Action::Adjust(i, request) => {
+                        plan + moved(&request, self.adjusters[i].is_narrow(), &answer.result)
+                    }
                     Action::Set(_) => plan,
                 };
                 answers.push(answer);
@@ -117,7 +119,8 @@ impl Side<'_> {
         let (result, timex, moved) = match step.action {
             Action::Adjust(i, request) => {
                 let (result, timex) = self.adjusters[i].call(&request);
-                (result, timex, moved(&request, &result))
+                let moved = moved(&request, self.adjusters[i].is_narrow(), &result);
+                (result, timex, moved)
             }
             Action::Set(time) => {
                 let set = sys::clock_settime(libc::CLOCK_REALTIME, time);
@@ -134,8 +137,8 @@ impl Side<'_> {
     }
 }
 
-/// How far a request with that result has moved the clock.
-fn moved(request: &Timex, result: &Result<usize, Errno>) -> Ns {
+/// How far a request with that result has moved the clock. A `narrow` one has 32 bits of each number.
+fn moved(request: &Timex, narrow: bool, result: &Result<usize, Errno>) -> Ns {
     if request.modes & modes::SETOFFSET == 0 || result.is_err() {
         return 0;
     }
@@ -144,7 +147,11 @@ fn moved(request: &Timex, result: &Result<usize, Errno>) -> Ns {
     } else {
         1
     };
-    Ns::from(request.sec) * SEC + Ns::from(request.subsec) * unit
+    let passed = match narrow {
+        true => request.narrow(),
+        false => *request,
+    };
+    Ns::from(passed.sec) * SEC + Ns::from(passed.subsec) * unit
 }
 
 /// Waits until this process' clock reads `time`. Says which time that is: a leap second may take it
@@ -347,7 +354,7 @@ fn compare_all(
             Verdict::Disturbed => return Ok(false),
             Verdict::Differ(what) => fail!("step {i} of {}, {step:?}: {what}", script.steps.len()),
         }
-        slew.time += moved(&request, &one.result);
+        slew.time += moved(&request, narrow, &one.result);
     }
     Ok(true)
 }
