@@ -190,6 +190,8 @@ struct Slew {
     set: Ns,
     /// How many ticks of that two clocks may differ by.
     ticks: Ns,
+    /// Whether there has been anything to slew, of which less than 1 ns may be left.
+    dust: bool,
 }
 
 impl Slew {
@@ -216,7 +218,7 @@ impl Slew {
     fn doubt(&self, apart: Ns) -> Ns {
         let tick = 2 * TICK + apart;
         let slewed = self.chunk * (self.ticks * TICK + tick) + self.stale * tick;
-        (slewed + SEC - 1) / SEC
+        (slewed + SEC - 1) / SEC + Ns::from(self.dust)
     }
 
     /// What the next tick may slew that should not.
@@ -237,11 +239,13 @@ impl Slew {
         if sets && answer.status & libc::STA_PLL != 0 {
             // What was taken was from another one.
             self.stale = self.recently_stale();
+            self.dust = true;
         }
         if request.modes & 0x8000 != 0 {
             if request.modes & modes::NANO == 0 {
                 // What was slewing before goes on to the end of the second.
                 self.adjust = Ns::from(request.offset).saturating_mul(1000);
+                self.dust = true;
             }
         } else {
             self.offset =
@@ -257,6 +261,7 @@ impl Slew {
             constant: self.constant,
             stale: self.chunk.max(self.recently_stale()),
             set: self.monotonic,
+            dust: self.dust,
             ..Self::default()
         };
     }
