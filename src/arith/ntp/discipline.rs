@@ -215,10 +215,14 @@ impl<const HZ: i64> Discipline<HZ> {
     /// The leap of the next leap second, if it is still asked for: the seconds that REALTIME steps.
     fn leap(&self) -> i64 {
         match self.state {
-            TimeState::Insert if self.status & status::INS != 0 => -1,
-            TimeState::Delete if self.status & status::DEL != 0 => 1,
+            TimeState::Insert if self.asks_for(status::INS) => -1,
+            TimeState::Delete if self.asks_for(status::DEL) => 1,
             _ => 0,
         }
+    }
+
+    fn asks_for(&self, bit: i32) -> bool {
+        self.status & bit != 0
     }
 
     /// The leap at the begin of `second`.
@@ -363,7 +367,7 @@ impl<const HZ: i64> Discipline<HZ> {
 
     fn step_state(&mut self, second: i64) -> i64 {
         let leap = self.leap_at(second);
-        let asked = |bit| self.status & bit != 0;
+        let asked = |bit| self.asks_for(bit);
         (self.state, self.next_leap) = match self.state {
             TimeState::Ok if asked(status::INS) => (TimeState::Insert, day_end(second, 0)),
             TimeState::Ok if asked(status::DEL) => (TimeState::Delete, day_end(second, 1)),
@@ -463,23 +467,23 @@ impl<const HZ: i64> Discipline<HZ> {
 
     /// Whether the end of a second does nothing but let the errors grow.
     pub(super) fn is_idle(&self) -> bool {
-        let asked = self.status & (status::INS | status::DEL) != 0;
+        let asked = self.asks_for(status::INS | status::DEL);
         self.is_quiet() && self.state == TimeState::Ok && !asked
     }
 
     /// The second at whose begin there will be a leap, as it looks now in `second`.
     pub(super) fn coming_leap(&self, second: i64) -> Option<i64> {
-        let next = second.saturating_add(1);
-        match self.state {
-            TimeState::Ok if self.status & status::INS != 0 => Some(day_end(next, 0)),
-            TimeState::Ok if self.status & status::DEL != 0 => Some(day_end(next, 1)),
-            TimeState::Insert | TimeState::Delete
-                if self.leap() != 0 && self.next_leap != NEVER =>
-            {
-                Some(self.next_leap)
-            }
-            _ => None,
+        let mut next = *self;
+        let mut begins = second.saturating_add(1);
+        if matches!(self.state, TimeState::Insert | TimeState::Delete) && self.leap() == 0 {
+            // It was called off. If the other kind is asked for instead, that is taken up after it.
+            next.state = TimeState::Ok;
+            begins = begins.saturating_add(1);
         }
+        if next.state == TimeState::Ok {
+            next.step_state(begins);
+        }
+        (next.leap() != 0 && next.next_leap != NEVER).then_some(next.next_leap)
     }
 
     /// REALTIME has jumped to `second` without a step, as when the host slept. A leap second that
@@ -659,6 +663,29 @@ mod tests {
         assert_eq!((offset * 250) >> SCALE_SHIFT, 937_500);
         assert_eq!(adjust * 1_000 + (frac >> SCALE_SHIFT), -937_500);
         assert!(discipline.skew() < 0);
+    }
+
+    #[test]
+    fn leap_seconds_are_foreseen() {
+        const STATUSES: [i32; 4] = [0, status::INS, status::DEL, status::INS | status::DEL];
+        const SECONDS: i64 = 8;
+        // All ways to ask for them and to call them off in the last seconds of a day.
+        for way in 0..STATUSES.len().pow(4) {
+            let mut discipline = Discipline::<250>::default();
+            let mut second = 86_400 * 3 - 5;
+            for shift in [0, 2, 4, 6] {
+                discipline.set_status(STATUSES[way >> shift & 3], second);
+                let mut later = discipline;
+                let comes = (1..=SECONDS)
+                    .map(|passed| second + passed)
+                    .find(|begins| later.overflow(*begins) != 0);
+                let foreseen = discipline.coming_leap(second);
+                assert_eq!(foreseen.filter(|leap| *leap <= second + SECONDS), comes);
+
+                second += 1;
+                second += discipline.overflow(second);
+            }
+        }
     }
 
     #[test]

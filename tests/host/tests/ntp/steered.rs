@@ -315,3 +315,26 @@ fn a_leap_second_is_published_ahead() {
         assert!(!namespace.clocks.take_leap(RefTime::from_ns(edge)));
     }
 }
+
+/// One that is asked for instead of one of the other kind is noticed a second later, and published
+/// ahead like any other.
+#[test]
+fn a_leap_second_instead_of_another_is_published_ahead() {
+    let begin = 1_700_006_390 * NSEC;
+    for (first, then, read) in [
+        (status::INS, status::DEL, 11),
+        (status::DEL, status::INS, 9),
+    ] {
+        let mut namespace = Namespace::new(Rate::ONE, begin);
+        for status in [first, then] {
+            namespace.call(&mut Timex {
+                modes: modes::STATUS,
+                status,
+                ..Timex::default()
+            });
+            namespace.pass(namespace.now + 2 * NSEC);
+        }
+        namespace.pass(10 * NSEC);
+        assert_eq!(namespace.read(Clock::Realtime), begin + read * NSEC);
+    }
+}

@@ -237,8 +237,10 @@ impl Slew {
         self.constant = answer.constant;
         let sets = request.modes & (0x8000 | modes::OFFSET) == modes::OFFSET;
         if sets && answer.status & libc::STA_PLL != 0 {
-            // What was taken was from another one.
-            self.stale = self.recently_stale();
+            // What was taken was from another one, or from a singleshot.
+            if self.adjust == 0 {
+                self.stale = self.recently_stale();
+            }
             self.dust = true;
         }
         if request.modes & 0x8000 != 0 {
