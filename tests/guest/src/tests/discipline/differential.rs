@@ -167,8 +167,12 @@ fn wait_for(time: Ns) -> Outcome<Ns> {
                 return Ok(time);
             }
             time = quiet(now);
-        } else if left > 200_000 {
-            host::pass((left - 150_000).min(SEC) * 3 / 4)?;
+            continue;
+        }
+        // Not beyond the begin of a second, as that may be left out.
+        let left = left.min(quiet((now.div_euclid(SEC) + 1) * SEC) - now);
+        if left > 200_000 {
+            host::pass((left - 150_000) * 3 / 4)?;
         }
     }
 }
