@@ -2,10 +2,10 @@
 
 //! What to publish, so that a clock stays on its ideal one.
 //!
-//! A course is a straight line from where the clock is now to where the ideal one will
-//! be at some tick: mostly the last one of a second. It knows the state that the discipline will be in then, so the course
-//! after it can be published before it begins: a clock is where it has to be, however late whoever
-//! publishes is woken up, as long as he is not late by a course.
+//! A course is a straight line from where the clock is now to where the ideal one will be at some
+//! tick: mostly the last one of a second. It knows the state that the discipline will be in then, so
+//! the course after it can be published before it begins: a clock is where it has to be, however
+//! late whoever publishes is woken up, as long as he is not late by a course.
 //!
 //! While every tick slews as much as the last one, or nearly, a course is many seconds long.
 

@@ -14,7 +14,8 @@
 //! ```
 //!
 //! The ideal clock is known at its last tick. The real one, which is published, goes in straight
-//! lines, and meets it where they do (see [`course`](super::course)). It misses when whoever publishes is late, and then gets nearer again.
+//! lines, and meets it where they do (see [`course`](super::course)). It misses when whoever
+//! publishes is late, and then gets nearer again.
 
 use super::{
     super::{
