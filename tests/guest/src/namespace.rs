@@ -6,7 +6,7 @@ use std::fs::File;
 use std::os::fd::AsFd;
 
 use rustix::io::Errno;
-use rustix::thread::{move_into_link_name_space, LinkNameSpaceType, UnshareFlags};
+use rustix::thread::{move_into_link_name_space, sched_yield, LinkNameSpaceType, UnshareFlags};
 
 use crate::failure::{Context, Outcome};
 use crate::proc_file::ProcFile;
@@ -50,6 +50,14 @@ impl Namespace {
 
     /// As `try_enter()`, which has to succeed.
     pub(crate) fn enter(&self) -> Outcome {
+        // A child that executes a program shares this process' memory, as a thread does, for a
+        // moment longer than vfork() waits. There may be no clock here to sleep by.
+        for _ in 0..100_000 {
+            match self.try_enter() {
+                Err(Errno::USERS) => sched_yield(),
+                result => return result.context("setns"),
+            }
+        }
         self.try_enter().context("setns")
     }
 

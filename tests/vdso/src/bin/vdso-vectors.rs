@@ -160,15 +160,19 @@ fn pages<'a>(layout: &'a Layout, index: u64, vector: &Vector) -> (Page<'a>, Page
         sec: ns / NSEC_PER_SEC,
         nsec: ((ns % NSEC_PER_SEC) << shift) + fraction,
     };
-    // A coarse clock is what the fine one was at the last tick.
+    // A coarse clock is what the fine one was at the last tick, or at a change since then.
     let is_coarse = [REALTIME_COARSE, MONOTONIC_COARSE].contains(&vector.clock_id);
-    let (fine, coarse) = if is_coarse {
-        (vector.reference + index % 4_000_000, vector.reference)
+    let changed = vector.current.reference;
+    let apart = index % 4_000_000;
+    let (fine, coarse) = if !is_coarse {
+        (vector.reference, vector.reference.saturating_sub(1 + apart))
+    } else if vector.reference < changed {
+        let before = (vector.reference + apart).min(changed - 1);
+        (before, vector.reference)
+    } else if vector.reference == changed {
+        (changed + apart, changed.saturating_sub(apart))
     } else {
-        (
-            vector.reference,
-            vector.reference.saturating_sub(1 + index % 4_000_000),
-        )
+        (vector.reference + apart, vector.reference)
     };
 
     let mut host = Page::host(
@@ -196,7 +200,7 @@ fn pages<'a>(layout: &'a Layout, index: u64, vector: &Vector) -> (Page<'a>, Page
     );
     host.disable(layout.cs_raw);
     // These do not need a counter.
-    if is_coarse && index % 2 == 0 {
+    if is_coarse && coarse >= changed && index % 2 == 0 {
         host.disable(source);
     }
     host.set_timezone(HOST_ZONE);

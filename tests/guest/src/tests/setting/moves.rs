@@ -3,18 +3,20 @@
 //! What is set is what is read from then on: in this namespace, and nowhere else.
 
 use crate::bystanders::{timed_inside, Bystanders};
-use crate::clock::Clock;
-use crate::failure::{check_eq, Context, During, Outcome};
+use crate::clock::{Clock, Way};
+use crate::failure::{check, check_eq, Context, During, Outcome};
 use crate::lines::Lines;
 use crate::means::{Means, Moved};
 use crate::proc_file::ProcFile;
 use crate::runner::{tests, Setting};
-use crate::sys::Ns;
+use crate::sys::{self, Ns};
 use crate::timex::{self, modes, Timex};
 use crate::tracked::Tracked;
+use crate::vdso::Vdso;
 
 tests![
     by_all_means,
+    seen_at_once,
     at_rates,
     to_the_ends,
     and_offset_from_outside,
@@ -61,6 +63,41 @@ fn by_all_means(_: &Setting) -> Outcome {
     check_eq!(state.steps, count as Ns, "steps");
     check_eq!(state.rate_changes, 0, "changes of the rate");
     Ok(())
+}
+
+/// A clock that is as of the last tick of the host has been set since, too.
+fn seen_at_once(_: &Setting) -> Outcome {
+    let tracked = Tracked::new(&Lines::new().rate(1, 0).monotonic(1000 * SEC))?;
+    let vdso = Vdso::get()?;
+    tracked.namespace.inside(|| {
+        let mut last = Way::ALL.map(|_| 0);
+        for (means, time) in Means::all()?
+            .into_iter()
+            .flat_map(|m| TIMES.map(|t| (m, t)))
+        {
+            means
+                .set(time)?
+                .context(format_args!("{means} to {time}"))?;
+            for (way, last) in Way::ALL.iter().zip(&mut last) {
+                let coarse = way.read(Clock::RealtimeCoarse)?;
+                let seconds = match way {
+                    Way::Syscall => sys::time().context("time")?,
+                    Way::Vdso => vdso.time(),
+                };
+                let monotonic = way.read(Clock::MonotonicCoarse)?;
+                let fine = Clock::Realtime.now()?;
+                for read in [coarse, Ns::from(seconds) * SEC] {
+                    check!(
+                        (fine - 2 * SEC..=fine).contains(&read),
+                        "{means} to {time}: {read} by {way:?} when it was {fine}"
+                    );
+                }
+                check!(monotonic >= *last, "MONOTONIC_COARSE went back by {way:?}");
+                *last = monotonic;
+            }
+        }
+        Ok(())
+    })
 }
 
 /// A second of the namespace is as long as its rate says, and is set at once.
