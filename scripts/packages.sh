@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2154
 #
-# Programs from Debian packages that are not installed on this machine: each set
-# of packages is unpacked, with all that it depends on, into a directory of its
-# own, cache/roots/NAME, which can be the root of a container. To be sourced,
-# after lib.sh. What has been unpacked is used from then on without a network.
+# Debian packages of suites that are not among this machine's package sources,
+# from the mirror that it uses. To be sourced, after lib.sh.
+#
+# Programs that are not to be installed are unpacked, with all that they depend on,
+# into a directory of their own, cache/roots/NAME, which can be the root of a container,
+# and are used from then on without a network.
 
 # The sites of the distribution's own suite, without those of other vendors
 mirrors() {
