@@ -8,25 +8,41 @@
 set -euo pipefail
 shopt -s inherit_errexit
 
-repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
-cache=${TIMENS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/timens-clock}
-mkdir -p "$cache"
-cache=$(cd "$cache" && pwd -P)
-jobs=${JOBS:-$(nproc)}
+say() {
+	printf '%s\n' "$*" >&2
+}
+
+# With status 1, unless a script has another one for what it fails at itself
+die() {
+	say "${0##*/}: $*"
+	exit "${failure:-1}"
+}
 
 # The kernel's makefiles are called on their own: options and job server of an
 # outer make are not meant for them.
 unset MAKEFLAGS MFLAGS MAKELEVEL
 export LC_ALL=C.UTF-8
 
-say() {
-	printf '%s\n' "$*" >&2
-}
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+cache=${TIMENS_CACHE:-${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}}
+[[ -n $cache ]] || die "HOME is not set: say with TIMENS_CACHE= where kernels are to be kept"
+if [[ -z ${TIMENS_CACHE:-} ]]; then
+	cache+=/timens-clock
+fi
+mkdir -p "$cache"
+cache=$(cd "$cache" && pwd -P)
+# For what is called from another directory
+export TIMENS_CACHE=$cache
+jobs=${JOBS:-$(nproc)}
 
-die() {
-	say "${0##*/}: $*"
-	exit 1
-}
+# Make takes them apart at spaces and colons, and a percent sign stands for any text.
+for directory in "$repo" "$cache"; do
+	if [[ $directory == *[^[:alnum:]/._+@~-]* ]]; then
+		die "kernels cannot be built in '$directory': make wants letters, digits and ._+@~- in a" \
+			"path (TIMENS_CACHE= is where they are kept)"
+	fi
+done
+unset directory
 
 # elapsed SECONDS: as 1:02
 elapsed() {
