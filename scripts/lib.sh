@@ -44,6 +44,51 @@ for directory in "$repo" "$cache"; do
 done
 unset directory
 
+# The process groups that in_group has started
+declare -A groups=()
+
+# Ends them, and waits for that: afterwards nobody holds a lock for them.
+end_groups() {
+	local group
+	# Neither impatience nor a reader that has ended before stops this.
+	trap '' HUP INT PIPE TERM
+	for group in "${!groups[@]}"; do
+		kill -- "-$group" 2>/dev/null || true
+	done
+	for group in "${!groups[@]}"; do
+		for _ in {1..100}; do
+			kill -0 -- "-$group" 2>/dev/null || break
+			sleep 0.1
+		done
+		kill -KILL -- "-$group" 2>/dev/null || true
+	done
+}
+
+# Whatever ends this shell, ends them, too.
+end_with_groups() {
+	groups=()
+	trap end_groups EXIT
+	trap 'exit 129' HUP
+	trap 'exit 130' INT
+	trap 'exit 141' PIPE
+	trap 'exit 143' TERM
+}
+end_with_groups
+
+# in_group COMMAND...: in the background, as process $!
+#
+# As a job of this shell's own group it would ignore the interrupts of a terminal, and what
+# it has started would outlive it. So it is a group that ends with this shell, and passes that on.
+in_group() {
+	set -m
+	{
+		end_with_groups
+		"$@"
+	} &
+	set +m
+	groups[$!]=
+}
+
 # elapsed SECONDS: as 1:02
 elapsed() {
 	printf '%d:%02d' $(($1 / 60)) $(($1 % 60))
@@ -63,7 +108,7 @@ run_step() {
 		terminal=1
 	fi
 	mkdir -p "$(dirname "$log")"
-	"$@" >"$log" 2>&1 </dev/null &
+	in_group "$@" >"$log" 2>&1 </dev/null
 	pid=$!
 	while kill -0 "$pid" 2>/dev/null; do
 		sleep 0.2
@@ -83,6 +128,7 @@ run_step() {
 		fi
 	done
 	wait "$pid" || status=$?
+	unset "groups[$pid]"
 	if [[ -n $terminal ]]; then
 		printf '\r\033[K' >&2
 	fi
