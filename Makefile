@@ -19,7 +19,8 @@ help:
 	@echo '              scripts/vm --help says what else it can do'
 	@echo 'make clean    remove what was built in this directory (the kernels are in the cache)'
 	@echo
-	@echo 'KERNEL_SRC=   a Linux 7.3 tree or tarball, instead of the one from Debian'
+	@echo 'KERNEL_SRC=   a Linux 7.3 tree or tarball, instead of the one from Debian: each time,'
+	@echo '              for without it, the tree is the one from Debian again'
 	@echo 'TIMENS_CACHE= where kernels are kept, instead of ~/.cache/timens-clock'
 	@echo 'JOBS=         how many compilers at a time'
 
