@@ -76,26 +76,37 @@ download_packages() {
 	suite_apt "$suite" install --download-only -y "$@"
 }
 
+# has_suite SUITE: whether there is a network, and a site that has it
+declare -A suites=()
+has_suite() {
+	if [[ -z ${suites[$1]:-} ]]; then
+		suites[$1]=no
+		take_lock "apt-$1"
+		if run_step "reading the list of $1" "$cache/log/apt-$1.log" update_suite "$1"; then
+			suites[$1]=yes
+		fi
+		drop_lock "apt-$1"
+	fi
+	[[ ${suites[$1]} == yes ]]
+}
+
+# is_unpacked NAME SUITE PACKAGE...
+is_unpacked() {
+	local list=$cache/roots/$1.packages
+	[[ -e $list && $(<"$list") == "${*:2}" ]]
+}
+
 # unpack_packages NAME SUITE PACKAGE...: into cache/roots/NAME
-declare -A suite_updated=()
 unpack_packages() {
 	local name=$1 suite=$2 root=$cache/roots/$1
-	shift
 	take_lock "root-$name"
-	if [[ -e $root.packages && $(<"$root.packages") == "$*" ]]; then
+	if is_unpacked "$@"; then
 		drop_lock "root-$name"
 		return
 	fi
-	shift
-	if [[ -z $(mirrors) ]]; then
-		die "this machine has no Debian mirror configured to fetch $1 from"
-	fi
+	shift 2
+	has_suite "$suite" || die "no suite $suite on this machine's Debian mirrors: $(mirrors | xargs)"
 	take_lock "apt-$suite"
-	if [[ -z ${suite_updated[$suite]:-} ]]; then
-		run_step "reading the list of $suite" "$cache/log/apt-$suite.log" update_suite "$suite" ||
-			die "no suite $suite on $(mirrors | xargs)"
-		suite_updated[$suite]=yes
-	fi
 	run_step "downloading $1 of $suite" "$cache/log/root-$name.log" \
 		download_packages "$suite" "$@" || die "cannot download $*"
 	rm -rf "$root" "$root.packages" "$root.new"
