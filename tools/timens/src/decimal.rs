@@ -5,6 +5,9 @@
 //! The kernel takes integers only, and a rate of `1.00005` is not a binary fraction: a float
 //! between the two would set a clock a little beside what was asked.
 
+/// 10^9: the nanoseconds in a second, and the units of a rate in the whole.
+pub(crate) const BILLION: i128 = 1_000_000_000;
+
 /// A decimal number as an integral count of units of `10^-places`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Scaled {
@@ -56,6 +59,20 @@ pub(crate) fn format(units: u128, places: u32) -> String {
     }
     let fraction = format!("{fraction:0width$}", width = places as usize);
     format!("{whole}.{}", fraction.trim_end_matches('0'))
+}
+
+/// Writes it with its sign.
+pub(crate) fn format_signed(units: i128, places: u32) -> String {
+    sign(units).to_owned() + &format(units.unsigned_abs(), places)
+}
+
+/// The sign of a number; 0 has none.
+pub(crate) fn sign(number: i128) -> &'static str {
+    match number.signum() {
+        -1 => "-",
+        0 => "",
+        _ => "+",
+    }
 }
 
 #[cfg(test)]
@@ -114,6 +131,13 @@ mod tests {
         );
     }
 
+    #[test]
+    fn writes_the_sign_of_what_has_one() {
+        assert_eq!(format_signed(50_000, 3), "+50");
+        assert_eq!(format_signed(-1, 3), "-0.001");
+        assert_eq!(format_signed(0, 3), "0");
+    }
+
     proptest! {
         #[test]
         fn format_and_parse_are_inverse(units: u64) {
@@ -122,8 +146,7 @@ mod tests {
 
         #[test]
         fn rounding_moves_by_half_a_unit_at_most(units in -1_000_000_000_000i128..1_000_000_000_000) {
-            let text = format!("{}{}", if units < 0 { "-" } else { "" }, format(units.unsigned_abs(), 9));
-            let coarse = parse(&text, 3).unwrap();
+            let coarse = parse(&format_signed(units, 9), 3).unwrap();
             let error = coarse.units * 1_000_000 - units;
             prop_assert!(error.abs() <= 500_000);
             prop_assert_eq!(coarse.exact, error == 0);

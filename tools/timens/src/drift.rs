@@ -6,7 +6,7 @@ use crate::beat::{ended, Beat};
 use crate::cli::DriftArgs;
 use crate::clock::Request;
 use crate::complain;
-use crate::decimal;
+use crate::decimal::{self, BILLION};
 use crate::error::Error;
 use crate::held::Held;
 use crate::procfs::Procfs;
@@ -15,9 +15,6 @@ use crate::rate::Rate;
 use crate::Log;
 use jiff::Timestamp;
 use std::io::Write;
-
-/// Units of a deviation in the whole.
-const BILLION: i128 = 1_000_000_000;
 
 /// A random walk between two walls.
 #[derive(Clone, Debug)]
@@ -70,9 +67,13 @@ fn wander(
     loop {
         let deviation = walk.next();
         held.request(&Request::rate(deviate(base, deviation)))?;
-        writeln!(output, "{} ppm", in_ppm(deviation))
-            .and_then(|()| output.flush())
-            .map_err(Error::Output)?;
+        writeln!(
+            output,
+            "{} ppm",
+            decimal::format_signed(deviation.into(), 3)
+        )
+        .and_then(|()| output.flush())
+        .map_err(Error::Output)?;
         changes += 1;
         let last = args.count == Some(changes);
         // The last rate, too, has its time, unless it stays.
@@ -114,18 +115,6 @@ fn deviate(base: Rate, deviation: i64) -> Rate {
     let nanos = (scaled + BILLION / 2) / BILLION;
     let nanos = u64::try_from(nanos).unwrap_or(0).max(1);
     Rate::from_nanos(nanos).unwrap_or(Rate::MAX)
-}
-
-fn in_ppm(deviation: i64) -> String {
-    let sign = match deviation {
-        0 => "",
-        _ if deviation < 0 => "-",
-        _ => "+",
-    };
-    format!(
-        "{sign}{}",
-        decimal::format(deviation.unsigned_abs().into(), 3)
-    )
 }
 
 #[cfg(test)]
@@ -178,13 +167,6 @@ mod tests {
             deviate(rate("0.000000001"), -999_999_999),
             rate("0.000000001")
         );
-    }
-
-    #[test]
-    fn deviations_are_told_in_ppm() {
-        assert_eq!(in_ppm(3_217), "+3.217");
-        assert_eq!(in_ppm(-50_000), "-50");
-        assert_eq!(in_ppm(0), "0");
     }
 
     /// What a drift of three changes prints, and the last request.

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::namespace::{survey, Effort, Namespace, Survey};
 use crate::procfs::Procfs;
 use crate::reading::Reading;
-use crate::table::{Align, Table};
+use crate::table::{cut, Align, Table};
 use crate::when;
 use crate::Log;
 use jiff::tz::TimeZone;
@@ -110,14 +110,7 @@ fn keeper(namespace: &Namespace) -> String {
         (None, Some(path)) => format!("(mounted at {})", path.display()),
         (None, None) => "-".to_owned(),
     };
-    match keeper.chars().count() > COMMAND_WIDTH {
-        true => keeper
-            .chars()
-            .take(COMMAND_WIDTH - 1)
-            .chain(['…'])
-            .collect(),
-        false => keeper,
-    }
+    cut(&keeper, COMMAND_WIDTH)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! How a namespace's clock is disciplined from inside, as `/proc/PID/timens_clock` tells it.
 
 use crate::clock::Clock;
-use crate::decimal;
+use crate::decimal::{self, BILLION};
 use crate::sys::timex::{Adjustment, Constant, STA_DEL, STA_INS, STA_NANO, STA_PLL, STA_RONLY};
 use serde::{Deserialize, Serialize};
 
@@ -186,11 +186,10 @@ pub(crate) fn parse_frequency(text: &str) -> Result<i64, String> {
     const PLACES: usize = 9;
     let asked = decimal::parse(text, PLACES)
         .ok_or("a frequency in ppm is a signed decimal like +50 or -12.5")?;
-    let unit = 10i128.pow(9);
     let freq = asked
         .units
         .checked_mul(i128::from(FREQ_PER_PPM))
-        .map(|scaled| (scaled + unit.div_euclid(2)).div_euclid(unit))
+        .map(|scaled| (scaled + BILLION / 2).div_euclid(BILLION))
         .and_then(|freq| i64::try_from(freq).ok());
     freq.filter(|freq| freq.abs() <= MAX_FREQ)
         .ok_or_else(|| "the frequency is out of range: -500 to +500 ppm".to_owned())

@@ -2,12 +2,11 @@
 
 //! Offsets between two clocks, as the kernel writes them and as people do.
 
-use crate::decimal;
+use crate::decimal::{self, BILLION};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-const NANOS_PER_SEC: i128 = 1_000_000_000;
 /// The units that people read offsets in, with their length in seconds.
 const UNITS: [(u128, char); 3] = [(86_400, 'd'), (3_600, 'h'), (60, 'm')];
 
@@ -48,7 +47,7 @@ impl Offset {
 
     /// The offset of `secs` seconds and `nanosecs` nanoseconds, which must be below 10^9.
     pub(crate) fn new(secs: i64, nanosecs: u32) -> Option<Offset> {
-        (i128::from(nanosecs) < NANOS_PER_SEC).then_some(Offset { secs, nanosecs })
+        (i128::from(nanosecs) < BILLION).then_some(Offset { secs, nanosecs })
     }
 
     /// The seconds, rounded down.
@@ -58,7 +57,7 @@ impl Offset {
 
     /// The offset in ns.
     pub(crate) fn nanos(self) -> i128 {
-        i128::from(self.secs) * NANOS_PER_SEC + i128::from(self.nanosecs)
+        i128::from(self.secs) * BILLION + i128::from(self.nanosecs)
     }
 
     /// Reads the kernel's `S NS`.
@@ -68,19 +67,18 @@ impl Offset {
 
     /// In the form that `--offset` takes, such as `+1131d 4h 5.25s`, cut to whole milliseconds.
     pub(crate) fn brief(self) -> String {
-        let milli = self.nanos() / 1_000_000;
-        describe(milli < 0, milli.unsigned_abs() * 1_000_000)
+        describe(self.nanos() / 1_000_000 * 1_000_000)
     }
 
     /// In the form that `--offset` takes, such as `-2h 0.000000001s`, in full.
     pub(crate) fn full(self) -> String {
-        describe(self.nanos() < 0, self.nanos().unsigned_abs())
+        describe(self.nanos())
     }
 }
 
-fn describe(negative: bool, nanos: u128) -> String {
-    let mut seconds = nanos / NANOS_PER_SEC.unsigned_abs();
-    let fraction = nanos % NANOS_PER_SEC.unsigned_abs();
+fn describe(nanos: i128) -> String {
+    let mut seconds = nanos.unsigned_abs() / BILLION.unsigned_abs();
+    let fraction = nanos.unsigned_abs() % BILLION.unsigned_abs();
     let mut parts = Vec::new();
     for (length, name) in UNITS {
         if seconds >= length {
@@ -88,16 +86,11 @@ fn describe(negative: bool, nanos: u128) -> String {
             seconds %= length;
         }
     }
-    let rest = seconds * NANOS_PER_SEC.unsigned_abs() + fraction;
+    let rest = seconds * BILLION.unsigned_abs() + fraction;
     if rest > 0 || parts.is_empty() {
         parts.push(format!("{}s", decimal::format(rest, 9)));
     }
-    let sign = match (nanos, negative) {
-        (0, _) => "",
-        (_, true) => "-",
-        (_, false) => "+",
-    };
-    format!("{sign}{}", parts.join(" "))
+    decimal::sign(nanos).to_owned() + &parts.join(" ")
 }
 
 impl From<SignedDuration> for Offset {
@@ -105,9 +98,9 @@ impl From<SignedDuration> for Offset {
         let nanos = duration.as_nanos();
         Offset {
             // Only the last second of an i64 does not fit, far beyond any clock.
-            secs: i64::try_from(nanos.div_euclid(NANOS_PER_SEC)).unwrap_or(i64::MIN),
+            secs: i64::try_from(nanos.div_euclid(BILLION)).unwrap_or(i64::MIN),
             // CAST: below 10^9.
-            nanosecs: nanos.rem_euclid(NANOS_PER_SEC) as u32,
+            nanosecs: nanos.rem_euclid(BILLION) as u32,
         }
     }
 }

@@ -5,12 +5,12 @@
 //! The kernel's interface counts a rate in ns/s. Rates are read with integer arithmetic only, so
 //! that what can be expressed is set exactly and the rest is rounded once.
 
-use crate::decimal;
+use crate::decimal::{self, BILLION};
 use serde::{Serialize, Serializer};
 use std::fmt;
 
 /// ns/s of a clock as fast as the host's.
-const UNITY: u64 = 1_000_000_000;
+const UNITY: u64 = BILLION as u64; // CAST: fits.
 
 /// A rate that the kernel takes: 0 (frozen) to 255, in steps of 1e-9.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,13 +92,12 @@ impl Rate {
     ///
     /// Up to a percent is what oscillators do and is told in ppm; more is dilation.
     pub(crate) fn drift(self) -> String {
-        let gain = i128::from(self.nanos) - i128::from(UNITY);
+        let gain = i128::from(self.nanos) - BILLION;
         match gain {
             _ if self.is_frozen() => "frozen".to_owned(),
             0 => "0".to_owned(),
-            _ if gain.unsigned_abs() <= u128::from(UNITY) / 100 => {
-                let sign = if gain < 0 { '-' } else { '+' };
-                format!("{sign}{} ppm", decimal::format(gain.unsigned_abs(), 3))
+            _ if gain.abs() <= BILLION / 100 => {
+                format!("{} ppm", decimal::format_signed(gain, 3))
             }
             _ => format!("×{self}"),
         }
@@ -136,7 +135,7 @@ pub(crate) fn parse_ppm(text: &str) -> Result<AskedRate, RateError> {
     let ppm = decimal::parse(text, 3).ok_or(RateError::MalformedPpm)?;
     let nanos = ppm
         .units
-        .checked_add(UNITY.into())
+        .checked_add(BILLION)
         .ok_or(RateError::OutOfRange)?;
     asked(nanos, ppm.exact)
 }
@@ -162,7 +161,7 @@ fn divide(numerator: &str, denominator: &str) -> Result<(i128, bool), RateError>
     if denominator == 0 {
         return Err(RateError::Malformed);
     }
-    let dividend = i128::from(numerator) * i128::from(UNITY);
+    let dividend = i128::from(numerator) * BILLION;
     let divisor = i128::from(denominator);
     Ok(((dividend + divisor / 2) / divisor, dividend % divisor == 0))
 }
@@ -312,7 +311,7 @@ mod tests {
             let result = parse(&format!("{numerator}/{denominator}"));
             if let Ok(asked) = result {
                 let set = i128::from(asked.rate.nanos) * i128::from(denominator);
-                let wanted = i128::from(numerator) * i128::from(UNITY);
+                let wanted = i128::from(numerator) * BILLION;
                 prop_assert!((set - wanted).abs() * 2 <= i128::from(denominator));
                 prop_assert_eq!(asked.exact, set == wanted);
             } else {
@@ -323,9 +322,7 @@ mod tests {
 
         #[test]
         fn ppm_is_the_gain(micro_ppm in -1_000_000_000i64..=254_000_000_000) {
-            let sign = if micro_ppm < 0 { "-" } else { "+" };
-            let text = format!("{sign}{}", decimal::format(micro_ppm.unsigned_abs().into(), 3));
-            let asked = parse_ppm(&text).unwrap();
+            let asked = parse_ppm(&decimal::format_signed(micro_ppm.into(), 3)).unwrap();
             prop_assert!(asked.exact);
             prop_assert_eq!(asked.rate.nanos as i64 - UNITY as i64, micro_ppm);
         }

@@ -3,6 +3,7 @@
 //! Clocks as `timens save` writes them down.
 
 use crate::clock::Clock;
+use crate::decimal::BILLION;
 use crate::error::Error;
 use crate::host::HostClocks;
 use crate::ntp::{self, Ntp, Timezone, MAX_FREQ};
@@ -17,6 +18,8 @@ use std::ops::RangeInclusive;
 const FORMAT: &str = "timens-clock";
 const VERSION: u64 = 1;
 const DAY: i64 = 86_400;
+/// The largest error that the kernel counts to, µs.
+const MAX_ERROR: i64 = 16_000_000;
 
 /// What every version of the format has.
 #[derive(Deserialize)]
@@ -167,10 +170,9 @@ impl Saved {
 
     /// Whether `rate` is `rate_fixed` to the nearest 10^-9.
     fn rates_agree(&self) -> bool {
-        let billion = 1_000_000_000;
-        let difference = (self.rate.nanos() << 56) - i128::from(self.rate_fixed) * billion;
+        let difference = (self.rate.nanos() << 56) - i128::from(self.rate_fixed) * BILLION;
         // One unit more, by which the kernel's own rounding may differ.
-        difference.abs() <= (1 << 55) + billion
+        difference.abs() <= (1 << 55) + BILLION
     }
 
     /// The base rate.
@@ -187,7 +189,7 @@ impl Saved {
     /// afterwards.
     pub(crate) fn after(&self, elapsed: SignedDuration) -> Saved {
         let (pace, unit) = self.ntp.pace();
-        let base = elapsed.as_nanos().saturating_mul(self.rate.nanos()) / 1_000_000_000;
+        let base = elapsed.as_nanos().saturating_mul(self.rate.nanos()) / BILLION;
         let nanos = base.saturating_mul(pace) / unit;
         // Beyond any clock, the kernel will say so.
         let advance = SignedDuration::from_nanos_i128(nanos.min(SignedDuration::MAX.as_nanos()));
@@ -233,9 +235,6 @@ impl Saved {
         }
     }
 }
-
-/// The largest error that the kernel counts to, µs.
-const MAX_ERROR: i64 = 16_000_000;
 
 fn within<T: PartialOrd + Display>(
     field: &'static str,

@@ -4,15 +4,14 @@
 
 use crate::cli::WatchArgs;
 use crate::clock::Clock;
-use crate::decimal;
+use crate::decimal::{self, BILLION};
 use crate::error::Error;
 use crate::namespace::{survey, Effort, Inode, Kind, Namespace, Survey};
 use crate::ntp;
-use crate::offset::Offset;
 use crate::procfs::Procfs;
 use crate::reading::Reading;
 use crate::sparkline::sparkline;
-use crate::table::{Align, Table};
+use crate::table::{cut, Align, Table};
 use crate::when;
 use jiff::tz::TimeZone;
 use rustix::termios::tcgetwinsize;
@@ -131,7 +130,6 @@ impl Histories {
         for (namespace, clock) in own(survey) {
             let reading = Reading::new(&namespace.kind, namespace.now);
             let date = reading.date.map(|date| when::brief(date, zone));
-            let command = namespace.command.as_deref().unwrap_or("-").chars();
             table.push([
                 namespace.inode.0.to_string(),
                 date.unwrap_or_else(|| "-".to_owned()),
@@ -143,7 +141,7 @@ impl Histories {
                 namespace
                     .oldest
                     .map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
-                command.take(COMMAND_WIDTH).collect(),
+                cut(namespace.command.as_deref().unwrap_or("-"), COMMAND_WIDTH),
             ]);
         }
         table.to_string()
@@ -157,13 +155,8 @@ fn discipline(clock: &Clock) -> String {
         Ok((base, now)) if base != 0 => (i128::from(base), i128::from(now)),
         _ => return "-".to_owned(),
     };
-    let gain = (now - base) * 1_000_000_000 / base;
-    let sign = match gain {
-        0 => "",
-        _ if gain < 0 => "-",
-        _ => "+",
-    };
-    format!("{sign}{} ppm", decimal::format(gain.unsigned_abs(), 3))
+    let gain = (now - base) * BILLION / base;
+    format!("{} ppm", decimal::format_signed(gain, 3))
 }
 
 /// A line for each namespace: the host's date, the namespace, its date, its offset, its rate.
@@ -174,17 +167,11 @@ fn lines(survey: &Survey) -> String {
             let date = reading
                 .date
                 .map_or_else(|| "-".to_owned(), |date| date.to_string());
-            let offset = seconds(clock.realtime);
+            let offset = decimal::format_signed(clock.realtime.nanos(), 9);
             let (now, inode, rate) = (namespace.now, namespace.inode.0, clock.rate);
             format!("{now} {inode} {date} {offset} {rate}\n")
         })
         .collect()
-}
-
-fn seconds(offset: Offset) -> String {
-    let nanos = offset.nanos();
-    let sign = if nanos < 0 { "-" } else { "+" };
-    format!("{sign}{}", decimal::format(nanos.unsigned_abs(), 9))
 }
 
 /// The rows and columns of the terminal.

@@ -2,16 +2,14 @@
 
 //! Dates and durations, as people write them.
 
-use crate::decimal;
+use crate::decimal::{self, BILLION};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp, ZonedDateTime};
 
-const NANOS_PER_SEC: i128 = 1_000_000_000;
-
 /// The last second that the kernel lets a clock be set to: half of what its 64-bit count of ns
 /// can reach, so that the clock has as long again to run.
-pub(crate) const LAST_SECOND: i64 = i64::MAX / 1_000_000_000 / 2;
+pub(crate) const LAST_SECOND: i64 = i64::MAX / BILLION as i64 / 2; // CAST: fits.
 
 /// Why a text is no date or duration, or one that a clock cannot have.
 #[derive(Debug, thiserror::Error)]
@@ -92,9 +90,9 @@ pub(crate) fn parse_span(text: &str) -> Result<Span, WhenError> {
     let Some(seconds) = decimal::parse(text, 9) else {
         return text.parse().map_err(WhenError::Duration);
     };
-    let whole = i64::try_from(seconds.units / NANOS_PER_SEC).map_err(|_| WhenError::TooLong)?;
+    let whole = i64::try_from(seconds.units / BILLION).map_err(|_| WhenError::TooLong)?;
     // CAST: the remainder is within 10^9 of zero.
-    let rest = (seconds.units % NANOS_PER_SEC) as i64;
+    let rest = (seconds.units % BILLION) as i64;
     Span::new()
         .try_seconds(whole)
         .and_then(|span| span.try_nanoseconds(rest))
@@ -324,9 +322,7 @@ mod tests {
 
         #[test]
         fn plain_seconds_are_exact(nanos in -1i128 << 62..1 << 62) {
-            let sign = if nanos < 0 { "-" } else { "" };
-            let text = format!("{sign}{}", decimal::format(nanos.unsigned_abs(), 9));
-            prop_assert_eq!(length(&text).as_nanos(), nanos);
+            prop_assert_eq!(length(&decimal::format_signed(nanos, 9)).as_nanos(), nanos);
         }
 
         #[test]
