@@ -74,7 +74,7 @@ impl Held {
 
     /// Asks a process, and if that has ended meanwhile another one of the same namespace.
     fn ask<T>(&mut self, question: impl Fn(&Procfs, Who) -> Result<T, Error>) -> Result<T, Error> {
-        match question(&self.procfs, self.who) {
+        match self.put(&question) {
             Err(Error::NoSuchProcess(_)) if self.keeper.is_some() => {
                 let processes = self.procfs.processes()?;
                 let mut processes = processes.seen.iter();
@@ -82,9 +82,19 @@ impl Held {
                     .find(|process| process.children == self.inode)
                     .ok_or(Error::NobodyLeft(self.inode))?;
                 self.who = Who::Pid(other.pid);
-                question(&self.procfs, self.who)
+                self.put(&question)
             }
             answer => answer,
+        }
+    }
+
+    /// Asks the process, unless it speaks of another namespace by now: it may have got the number
+    /// of one that has ended.
+    fn put<T>(&self, question: impl Fn(&Procfs, Who) -> Result<T, Error>) -> Result<T, Error> {
+        match self.procfs.namespace(self.who, Link::TimeForChildren) {
+            Ok(inode) if inode == self.inode => question(&self.procfs, self.who),
+            Ok(_) | Err(Error::LookNotPermitted(_)) => Err(Error::NoSuchProcess(self.who)),
+            Err(error) => Err(error),
         }
     }
 }
@@ -126,6 +136,28 @@ mod tests {
             matches!(result, Err(Error::NobodyLeft(Inode(5)))),
             "{result:?}"
         );
+    }
+
+    #[test]
+    fn a_process_that_has_got_the_number_of_another_is_not_asked() {
+        let proc = FakeProc::new();
+        let text = clock_text("running", "9 0", "2 0");
+        proc.process(20, 5, 5, 1);
+        proc.write("20/timens_clock", &text);
+        let mut held = hold(&proc, 20).unwrap();
+        fs::remove_dir_all(proc.root().join("20")).unwrap();
+        proc.process(20, 6, 6, 2);
+        proc.write("20/timens_clock", &text);
+        let result = held.request(&Request::rate(Rate::ONE));
+        assert!(matches!(result, Err(Error::NoSuchProcess(_))), "{result:?}");
+        assert_eq!(proc.read("20/timens_clock"), text);
+
+        held.keeper = Some(File::open(proc.root()).unwrap());
+        proc.process(21, 5, 5, 1);
+        proc.write("21/timens_clock", &text);
+        held.request(&Request::rate(Rate::ONE)).unwrap();
+        assert_eq!(proc.read("20/timens_clock"), text);
+        assert!(proc.read("21/timens_clock").starts_with("rate 1 0\n"));
     }
 
     #[test]
