@@ -35,7 +35,7 @@ struct Report {
 pub(crate) fn show(procfs: &Procfs, args: &ShowArgs, output: &mut impl Write) -> Result<(), Error> {
     let subject = args.target.target.find(procfs)?;
     let zone = TimeZone::try_system().map_err(Error::TimeZone)?;
-    let who = subject.reach()?;
+    let who = subject.reach(procfs)?;
     let own = procfs.clock_if_known(who)?;
     // After the clock: a date from before would put a frozen one a moment back.
     let now = host::now(procfs)?;

@@ -20,7 +20,7 @@ pub(crate) fn set(procfs: &Procfs, args: &SetArgs, log: Log) -> Result<(), Error
     if let Some(note) = rounding(args.clock.rate.asked()) {
         log.say(&note);
     }
-    let who = subject.reach_to_change()?;
+    let who = subject.reach_to_change(procfs)?;
     procfs.request(who, Control::Clock, &request)?;
     say_request(log, &request);
     Ok(())
@@ -33,7 +33,7 @@ pub(crate) fn freeze(
     log: Log,
     output: &mut impl Write,
 ) -> Result<(), Error> {
-    let who = args.target.target.find(procfs)?.reach_to_change()?;
+    let who = args.target.target.find(procfs)?.reach_to_change(procfs)?;
     let clock = procfs.clock(who)?.ok_or(Error::PlainNamespace)?;
     let request = Request::rate(Rate::FROZEN);
     procfs.request(who, Control::Clock, &request)?;
@@ -43,7 +43,7 @@ pub(crate) fn freeze(
 
 /// Sets the rate of a frozen clock.
 pub(crate) fn thaw(procfs: &Procfs, args: &ThawArgs, log: Log) -> Result<(), Error> {
-    let who = args.target.target.find(procfs)?.reach_to_change()?;
+    let who = args.target.target.find(procfs)?.reach_to_change(procfs)?;
     let clock = procfs.clock(who)?.ok_or(Error::PlainNamespace)?;
     if !clock.rate.is_frozen() {
         return Err(Error::NotFrozen(clock.rate));

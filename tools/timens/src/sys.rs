@@ -32,14 +32,19 @@ pub(crate) fn unshare(namespace: NewNamespace) -> Result<(), Errno> {
     unsafe { unshare_unsafe(flags) }
 }
 
-/// Enters the time namespace that `link`, a namespace file, refers to. EINVAL: it is of another
-/// kind.
+/// Enters the time namespace that `link`, a namespace file, refers to, if need be as the owner of
+/// the user namespace that it belongs to. EINVAL: it is of another kind.
 pub(crate) fn enter_time_namespace(link: impl AsFd) -> Result<(), Errno> {
-    move_into_link_name_space(link.as_fd(), Some(LinkNameSpaceType::Time))
+    let enter = || move_into_link_name_space(link.as_fd(), Some(LinkNameSpaceType::Time));
+    match enter() {
+        // In its owner, an ordinary user who has made that has every capability.
+        Err(Errno::PERM) if enter_owner_of(&link).is_ok() => enter(),
+        result => result,
+    }
 }
 
 /// Enters the user namespace that owns the one that `link` refers to.
-pub(crate) fn enter_owner_of(link: impl AsFd) -> Result<(), Errno> {
+fn enter_owner_of(link: impl AsFd) -> Result<(), Errno> {
     let owner = owner_of(link)?;
     move_into_link_name_space(owner.as_fd(), Some(LinkNameSpaceType::User))
 }

@@ -10,8 +10,8 @@ use crate::sys::stand_in::StandIn;
 use rustix::fs::fstatfs;
 use rustix::io::Errno;
 use std::convert::Infallible;
-use std::fs::File;
-use std::os::unix::fs::MetadataExt;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -96,7 +96,10 @@ fn of_namespace(procfs: &Procfs, inode: Inode, link: &Path) -> Subject {
 /// What identifies the namespace that a file stands for.
 fn inode_of(path: &Path) -> Result<Inode, Error> {
     let failed = |error| Error::system(path.display().to_string(), error);
-    let file = File::open(path).map_err(failed)?;
+    // Nobody may be at the other end of a pipe that the user names by mistake.
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(libc::O_NONBLOCK);
+    let file = options.open(path).map_err(failed)?;
     let status = fstatfs(&file).map_err(|errno| failed(errno.into()))?;
     // CAST: a magic number of 32 bits in a field whose sign and width depend on the machine.
     if status.f_type as u64 != NSFS_MAGIC {
@@ -111,22 +114,24 @@ impl Subject {
         &self.route
     }
 
-    /// Enters it with the privilege to set its clock, if need be as the owner of the user
-    /// namespace that it belongs to. It is not the host's own.
+    /// Enters it, to set its clock from inside. It is not the host's own.
     pub(crate) fn enter_to_change(&self, procfs: &Procfs) -> Result<(), Error> {
-        let link = match &self.route {
-            _ if self.inode == Inode::HOST => return Err(Error::HostNamespace),
-            Route::Speaker(pid) => procfs.link(Who::Pid(*pid), Link::TimeForChildren),
-            Route::Enter(link) => link.clone(),
-        };
-        let result = enter(&link);
-        if !matches!(result, Err(Error::EnterNotPermitted(_))) {
-            return result;
+        match &self.route {
+            _ if self.inode == Inode::HOST => Err(Error::HostNamespace),
+            Route::Speaker(pid) => {
+                self.enter(procfs, &procfs.link(Who::Pid(*pid), Link::TimeForChildren))
+            }
+            Route::Enter(link) => self.enter(procfs, link),
         }
-        // In its owner, an ordinary user who has made that has every capability.
-        match open(&link).map(sys::enter_owner_of) {
-            Ok(Ok(())) => enter(&link),
-            _ => result,
+    }
+
+    /// Enters it by a link, which may lead elsewhere by now: to the host's, for example, if it is
+    /// that of a process whose number is another's.
+    fn enter(&self, procfs: &Procfs, link: &Path) -> Result<(), Error> {
+        enter(link)?;
+        match procfs.namespace(Who::Caller, Link::Time)? == self.inode {
+            true => Ok(()),
+            false => Err(Error::NobodyLeft(self.inode)),
         }
     }
 
@@ -134,21 +139,18 @@ impl Subject {
     ///
     /// This process may be in another time namespace afterwards, with another date than before;
     /// the host's date is to be had there as well.
-    pub(crate) fn reach(&self) -> Result<Who, Error> {
+    pub(crate) fn reach(&self, procfs: &Procfs) -> Result<Who, Error> {
         match &self.route {
             Route::Speaker(pid) => Ok(Who::Pid(*pid)),
-            Route::Enter(link) => {
-                enter(link)?;
-                Ok(Who::Caller)
-            }
+            Route::Enter(link) => self.enter(procfs, link).map(|()| Who::Caller),
         }
     }
 
     /// The same, unless it is the host's own: that is not for this program to change.
-    pub(crate) fn reach_to_change(&self) -> Result<Who, Error> {
+    pub(crate) fn reach_to_change(&self, procfs: &Procfs) -> Result<Who, Error> {
         match self.inode {
             Inode::HOST => Err(Error::HostNamespace),
-            _ => self.reach(),
+            _ => self.reach(procfs),
         }
     }
 }
@@ -176,6 +178,7 @@ fn open(link: &Path) -> Result<File, Error> {
 mod tests {
     use super::*;
     use crate::testing::{FakeProc, HOST};
+    use rustix::fs::{mknodat, FileType, Mode, CWD};
 
     fn target(text: &str) -> Target {
         text.parse().unwrap()
@@ -196,7 +199,7 @@ mod tests {
         let subject = target("20").find(&proc.fs()).unwrap();
         assert_eq!(subject.inode, Inode(5));
         assert_eq!(subject.route, Route::Speaker(20));
-        assert_eq!(subject.reach_to_change().unwrap(), Who::Pid(20));
+        assert_eq!(subject.reach_to_change(&proc.fs()).unwrap(), Who::Pid(20));
     }
 
     #[test]
@@ -225,9 +228,9 @@ mod tests {
         let proc = FakeProc::new();
         proc.process(1, HOST, HOST, 1);
         let subject = target("1").find(&proc.fs()).unwrap();
-        assert_eq!(subject.reach().unwrap(), Who::Pid(1));
+        assert_eq!(subject.reach(&proc.fs()).unwrap(), Who::Pid(1));
         assert!(matches!(
-            subject.reach_to_change(),
+            subject.reach_to_change(&proc.fs()),
             Err(Error::HostNamespace)
         ));
     }
@@ -249,6 +252,18 @@ mod tests {
         let proc = FakeProc::new();
         proc.write("file", "");
         let result = inode_of(&proc.root().join("file"));
+        assert!(
+            matches!(result, Err(Error::NotATimeNamespace(_))),
+            "{result:?}"
+        );
+    }
+
+    #[test]
+    fn a_pipe_is_no_namespace_and_is_not_waited_for() {
+        let proc = FakeProc::new();
+        let path = proc.root().join("pipe");
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR, 0).unwrap();
+        let result = inode_of(&path);
         assert!(
             matches!(result, Err(Error::NotATimeNamespace(_))),
             "{result:?}"
