@@ -9,7 +9,7 @@ use std::ptr;
 use std::time::{Duration, Instant};
 
 /// What a terminal, a service manager or kill(1) sends to end a program in good order.
-const ENDING: [i32; 3] = [libc::SIGHUP, libc::SIGINT, libc::SIGTERM];
+const ENDING: [i32; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
 
 /// The signals that end a program, held back until somebody waits for one.
 ///
@@ -19,7 +19,8 @@ const ENDING: [i32; 3] = [libc::SIGHUP, libc::SIGINT, libc::SIGTERM];
 pub(crate) struct Interrupts(libc::sigset_t);
 
 impl Interrupts {
-    /// Holds them back, for this process and the children it has from now on.
+    /// Holds them back, for this process and the children it has from now on, but for those that
+    /// the caller has had ignored, as nohup(1) does: held back, they would come all the same.
     #[expect(unsafe_code, reason = "signal sets")]
     pub(crate) fn hold_back() -> Result<Interrupts, Errno> {
         let mut set = MaybeUninit::uninit();
@@ -27,7 +28,7 @@ impl Interrupts {
         // look at it; the numbers are those of signals.
         let set = unsafe {
             libc::sigemptyset(set.as_mut_ptr());
-            for signal in ENDING {
+            for signal in ENDING.into_iter().filter(|signal| !is_ignored(*signal)) {
                 libc::sigaddset(set.as_mut_ptr(), signal);
             }
             set.assume_init()
@@ -60,9 +61,43 @@ impl Interrupts {
     }
 }
 
+/// Whether a signal does nothing to this program.
+#[expect(unsafe_code, reason = "no safe form")]
+fn is_ignored(signal: i32) -> bool {
+    let mut action = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: `action` may be written to, and is only looked at if it has been.
+    unsafe {
+        libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) == 0
+            && action.assume_init().sa_sigaction == libc::SIG_IGN
+    }
+}
+
 fn timespec(duration: Duration) -> libc::timespec {
     libc::timespec {
         tv_sec: duration.as_secs().try_into().unwrap_or(libc::time_t::MAX),
         tv_nsec: duration.subsec_nanos().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether SIGQUIT ends a wait, when that is done with it.
+    #[expect(unsafe_code, reason = "no safe form")]
+    fn quits(disposition: libc::sighandler_t) -> bool {
+        // SAFETY: one disposition of two, neither of which runs anything.
+        unsafe { libc::signal(libc::SIGQUIT, disposition) };
+        let interrupts = Interrupts::hold_back().unwrap();
+        // SAFETY: it is held back or ignored.
+        unsafe { libc::raise(libc::SIGQUIT) };
+        let soon = Instant::now() + Duration::from_millis(5);
+        interrupts.before(soon).unwrap()
+    }
+
+    #[test]
+    fn what_the_caller_ignores_does_not_end_it() {
+        assert!(!quits(libc::SIG_IGN));
+        assert!(quits(libc::SIG_DFL));
     }
 }
