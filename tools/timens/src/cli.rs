@@ -2,13 +2,11 @@
 
 //! The command line.
 
-use crate::error::Error;
 use crate::ntp;
 use crate::rate::{self, AskedRate};
 use crate::target::Target;
 use crate::when::{self, WhenError};
 use clap::{ArgGroup, Args, Parser, Subcommand};
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -423,9 +421,8 @@ pub(crate) struct RestoreArgs {
     pub(crate) command: Vec<OsString>,
 }
 
-fn parse_date(text: &str) -> Result<Timestamp, Error> {
-    let zone = TimeZone::try_system().map_err(Error::TimeZone)?;
-    Ok(when::parse_date(text, &zone)?)
+fn parse_date(text: &str) -> Result<Timestamp, WhenError> {
+    when::parse_date(text, when::local_zone)
 }
 
 fn parse_duration(text: &str) -> Result<SignedDuration, WhenError> {

@@ -48,6 +48,7 @@ mod when;
 use clap::Parser;
 use cli::{Cli, Command};
 use error::Error;
+use jiff::tz::TimeZone;
 use procfs::Procfs;
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Write};
@@ -123,6 +124,11 @@ fn execute(cli: Cli) -> Result<(), Error> {
     let log = Log {
         verbose: cli.verbose,
     };
+    if log.verbose {
+        if let Err(error) = TimeZone::try_system() {
+            complain(&format!("local dates are in UTC: {error}"));
+        }
+    }
     let output = &mut io::stdout();
     match cli.command {
         Command::Run(args) => run::run(&procfs, &args, log).map(|never| match never {}),

@@ -34,7 +34,6 @@ struct Report {
 /// Writes the report.
 pub(crate) fn show(procfs: &Procfs, args: &ShowArgs, output: &mut impl Write) -> Result<(), Error> {
     let subject = args.target.target.find(procfs)?;
-    let zone = TimeZone::try_system().map_err(Error::TimeZone)?;
     let who = subject.reach(procfs)?;
     let own = procfs.clock_if_known(who)?;
     // After the clock: a date from before would put a frozen one a moment back.
@@ -42,7 +41,7 @@ pub(crate) fn show(procfs: &Procfs, args: &ShowArgs, output: &mut impl Write) ->
     let report = Report::new(subject.inode, own, procfs.constants(who)?, now);
     let text = match args.json {
         true => to_json(&report) + "\n",
-        false => report.text(&zone),
+        false => report.text(&when::local_zone()),
     };
     output.write_all(text.as_bytes()).map_err(Error::Output)
 }

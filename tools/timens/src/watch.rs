@@ -48,7 +48,7 @@ pub(crate) fn watch(
     args: &WatchArgs,
     output: &mut impl Write,
 ) -> Result<(), Error> {
-    let zone = TimeZone::try_system().map_err(Error::TimeZone)?;
+    let zone = when::local_zone();
     let is_terminal = io::stdout().is_terminal();
     let mut histories = Histories::default();
     let mut looks = 0;

@@ -46,8 +46,16 @@ pub(crate) enum WhenError {
     NoCalendar,
 }
 
-/// Reads a date; one without a time zone is in `zone`.
-pub(crate) fn parse_date(text: &str, zone: &TimeZone) -> Result<Timestamp, WhenError> {
+/// The local time zone; where there is none, UTC, as with the C library.
+pub(crate) fn local_zone() -> TimeZone {
+    TimeZone::try_system().unwrap_or(TimeZone::UTC)
+}
+
+/// Reads a date; one without a time zone is in `zone`, which is only asked for then.
+pub(crate) fn parse_date(
+    text: &str,
+    zone: impl FnOnce() -> TimeZone,
+) -> Result<Timestamp, WhenError> {
     match text.strip_prefix('@') {
         Some(seconds) => parse_epoch(seconds),
         None => parse_calendar(text, zone).map_err(WhenError::Date),
@@ -63,7 +71,7 @@ fn parse_epoch(seconds: &str) -> Result<Timestamp, WhenError> {
     })
 }
 
-fn parse_calendar(text: &str, zone: &TimeZone) -> Result<Timestamp, jiff::Error> {
+fn parse_calendar(text: &str, zone: impl FnOnce() -> TimeZone) -> Result<Timestamp, jiff::Error> {
     if text.contains('[') {
         return Ok(text.parse::<ZonedDateTime>()?.timestamp());
     }
@@ -71,7 +79,7 @@ fn parse_calendar(text: &str, zone: &TimeZone) -> Result<Timestamp, jiff::Error>
     if let Ok(timestamp) = text.parse::<Timestamp>() {
         return Ok(timestamp);
     }
-    zone.to_timestamp(text.parse::<DateTime>()?)
+    zone().to_timestamp(text.parse::<DateTime>()?)
 }
 
 /// The date, if the kernel lets a clock be set to it.
@@ -146,7 +154,7 @@ mod tests {
     }
 
     fn date(text: &str) -> String {
-        parse_date(text, &two_hours_east()).unwrap().to_string()
+        parse_date(text, two_hours_east).unwrap().to_string()
     }
 
     fn length(text: &str) -> SignedDuration {
@@ -189,7 +197,7 @@ mod tests {
             "-000044-03-15T00Z",
             "@-99999999999999",
         ] {
-            let result = parse_date(text, &two_hours_east());
+            let result = parse_date(text, two_hours_east);
             assert!(
                 matches!(result, Err(WhenError::BeforeEpoch)),
                 "{text}: {result:?}"
@@ -201,7 +209,7 @@ mod tests {
             "9999-01-01",
             "@99999999999999",
         ] {
-            let result = parse_date(text, &two_hours_east());
+            let result = parse_date(text, two_hours_east);
             assert!(
                 matches!(result, Err(WhenError::TooLate)),
                 "{text}: {result:?}"
@@ -228,14 +236,14 @@ mod tests {
             "2030-01-01+01:00",
             "2030-01-01T00:00[Nowhere/City]",
         ] {
-            let result = parse_date(text, &two_hours_east());
+            let result = parse_date(text, two_hours_east);
             assert!(
                 matches!(result, Err(WhenError::Date(_))),
                 "{text}: {result:?}"
             );
         }
         for text in ["@", "@now", "@1e9", "@ 5"] {
-            let result = parse_date(text, &two_hours_east());
+            let result = parse_date(text, two_hours_east);
             assert!(
                 matches!(result, Err(WhenError::Epoch)),
                 "{text}: {result:?}"
@@ -317,7 +325,7 @@ mod tests {
         fn written_dates_read_back(second in 0..=LAST_SECOND, nanosecond in 0i32..1_000_000_000) {
             let date = Timestamp::new(second, nanosecond).unwrap();
             let text = full(date, &two_hours_east());
-            prop_assert_eq!(parse_date(&text, &TimeZone::UTC).unwrap(), date);
+            prop_assert_eq!(parse_date(&text, || TimeZone::UTC).unwrap(), date);
         }
 
         #[test]
@@ -327,7 +335,7 @@ mod tests {
 
         #[test]
         fn no_text_panics(text: String) {
-            let _ = parse_date(&text, &TimeZone::UTC);
+            let _ = parse_date(&text, || TimeZone::UTC);
             if let Ok(span) = parse_span(&text) {
                 let _ = length_from(span, Timestamp::UNIX_EPOCH);
             }
