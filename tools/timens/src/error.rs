@@ -126,9 +126,6 @@ pub(crate) enum Error {
     /// An impossible date or duration.
     #[error(transparent)]
     When(#[from] WhenError),
-    /// The time zone of this machine or of TZ.
-    #[error("the local time zone: {0}")]
-    TimeZone(jiff::Error),
     /// The command could not be executed.
     #[error("{}: {error}", .command.to_string_lossy())]
     Exec {
@@ -232,7 +229,6 @@ impl Error {
             | Error::NobodyLeft(_)
             | Error::Adjtimex(_)
             | Error::When(_)
-            | Error::TimeZone(_)
             | Error::Exec { .. }
             | Error::Output(_)
             | Error::System { .. } => return None,

@@ -3,13 +3,13 @@
 //! `timens list`: every time namespace that can be found.
 
 use crate::cli::ListArgs;
+use crate::complain;
 use crate::error::Error;
 use crate::namespace::{survey, Effort, Namespace, Survey};
 use crate::procfs::Procfs;
 use crate::reading::Reading;
 use crate::table::{cut, Align, Table};
 use crate::when;
-use crate::Log;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use std::io::Write;
@@ -31,23 +31,18 @@ struct Row<'a> {
 }
 
 /// Writes the list.
-pub(crate) fn list(
-    procfs: &Procfs,
-    args: &ListArgs,
-    log: Log,
-    output: &mut impl Write,
-) -> Result<(), Error> {
-    let zone = TimeZone::try_system().map_err(Error::TimeZone)?;
+pub(crate) fn list(procfs: &Procfs, args: &ListArgs, output: &mut impl Write) -> Result<(), Error> {
     let survey = survey(procfs, Effort::Enter)?;
     if survey.hidden > 0 {
         let hidden = survey.hidden;
-        log.say(&format!(
-            "{hidden} processes of other users could not be looked at"
+        complain(&format!(
+            "the list may lack namespaces of other users, {hidden} of whose processes could not be \
+             looked at"
         ));
     }
     let text = match args.json {
         true => json(&survey) + "\n",
-        false => table(&survey, &zone),
+        false => table(&survey, &when::local_zone()),
     };
     output.write_all(text.as_bytes()).map_err(Error::Output)
 }

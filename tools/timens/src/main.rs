@@ -133,7 +133,7 @@ fn execute(cli: Cli) -> Result<(), Error> {
     match cli.command {
         Command::Run(args) => run::run(&procfs, &args, log).map(|never| match never {}),
         Command::Set(args) => steer::set(&procfs, &args, log),
-        Command::List(args) => list::list(&procfs, &args, log, output),
+        Command::List(args) => list::list(&procfs, &args, output),
         Command::Show(args) => show::show(&procfs, &args, output),
         Command::Freeze(args) => steer::freeze(&procfs, &args, log, output),
         Command::Thaw(args) => steer::thaw(&procfs, &args, log),
