@@ -12,8 +12,8 @@ use crate::table::{cut, Align, Table};
 use crate::when;
 use jiff::tz::TimeZone;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::io::Write;
-use std::path::PathBuf;
 
 /// How much of a command a table has room for.
 const COMMAND_WIDTH: usize = 48;
@@ -27,7 +27,7 @@ struct Row<'a> {
     processes: usize,
     pid: Option<u32>,
     command: Option<&'a str>,
-    mounts: &'a [PathBuf],
+    mounts: Vec<Cow<'a, str>>,
 }
 
 /// Writes the list.
@@ -57,7 +57,12 @@ fn json(survey: &Survey) -> String {
             processes: namespace.processes,
             pid: namespace.oldest,
             command: namespace.command.as_deref(),
-            mounts: &namespace.mounts,
+            // JSON has no other paths.
+            mounts: namespace
+                .mounts
+                .iter()
+                .map(|path| path.to_string_lossy())
+                .collect(),
         })
         .collect();
     to_json(&rows)

@@ -6,9 +6,11 @@ use crate::clock::{Clock, Constants, Request};
 use crate::error::Error;
 use crate::namespace::Inode;
 use rustix::io::Errno;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 /// A process, as a directory of /proc names it.
@@ -237,8 +239,10 @@ impl Procfs {
     /// The time namespaces that bind mounts keep.
     pub(crate) fn mounts(&self) -> Vec<Mount> {
         // No mount is no loss: namespaces with processes are found all the same.
-        let text = fs::read_to_string(self.path(Who::Caller, "mountinfo")).unwrap_or_default();
-        text.lines().filter_map(mount).collect()
+        let text = fs::read(self.path(Who::Caller, "mountinfo")).unwrap_or_default();
+        text.split(|byte| *byte == b'\n')
+            .filter_map(mount)
+            .collect()
     }
 }
 
@@ -268,27 +272,26 @@ fn start_time(stat: &str) -> Option<u64> {
 }
 
 /// The bind mount of a time namespace that a line of /proc/PID/mountinfo tells of.
-fn mount(line: &str) -> Option<Mount> {
-    let (mount, file_system) = line.split_once(" - ")?;
-    if file_system.split(' ').next() != Some("nsfs") {
-        return None;
-    }
-    let mut fields = mount.split(' ').skip(3);
-    let inode = Inode::from_link(Path::new(fields.next()?))?;
+fn mount(line: &[u8]) -> Option<Mount> {
+    let mut fields = line.split(|byte| *byte == b' ');
+    let inode = Inode::from_link(Path::new(OsStr::from_bytes(fields.nth(3)?)))?;
     let path = unescape(fields.next()?)?.into();
-    Some(Mount { inode, path })
+    // Optional fields end with a dash.
+    let file_system = fields.skip_while(|field| *field != b"-").nth(1)?;
+    (file_system == b"nsfs").then_some(Mount { inode, path })
 }
 
 /// A path without the octal escapes for white space and backslashes.
-fn unescape(path: &str) -> Option<String> {
-    let mut pieces = path.split('\\');
+fn unescape(path: &[u8]) -> Option<OsString> {
+    let mut pieces = path.split(|byte| *byte == b'\\');
     let mut plain = pieces.next()?.to_owned();
     for piece in pieces {
-        let code = u8::from_str_radix(piece.get(..3)?, 8).ok()?;
-        plain.push(code.into());
-        plain.push_str(piece.get(3..)?);
+        let (code, rest) = piece.split_at_checked(3)?;
+        let code = std::str::from_utf8(code).ok()?;
+        plain.push(u8::from_str_radix(code, 8).ok()?);
+        plain.extend(rest);
     }
-    Some(plain)
+    Some(OsString::from_vec(plain))
 }
 
 #[cfg(test)]
@@ -459,5 +462,15 @@ mod tests {
             path: "/run/a b\\c".into(),
         };
         assert_eq!(proc.fs().mounts(), [mount]);
+    }
+
+    #[test]
+    fn a_path_that_is_no_text_is_a_mount_too() {
+        let proc = FakeProc::new();
+        let line = b"37 25 0:4 time:[5] /run/\xff\\040 rw - nsfs nsfs rw\n";
+        proc.write("self/mountinfo", "");
+        fs::write(proc.root().join("self/mountinfo"), line).unwrap();
+        let mounts = proc.fs().mounts();
+        assert_eq!(mounts[0].path.as_os_str().as_bytes(), b"/run/\xff ");
     }
 }
