@@ -269,7 +269,7 @@ pub(crate) struct ThawArgs {
     pub(crate) target: TargetArg,
 
     /// The rate that the clock is to have; nobody remembers the one from before the freeze
-    #[arg(long, value_name = "RATE", value_parser = rate::parse, default_value = "1")]
+    #[arg(long, value_name = "RATE", value_parser = rate::parse_running, default_value = "1")]
     #[arg(allow_hyphen_values = true)]
     pub(crate) rate: AskedRate,
 }
@@ -579,6 +579,7 @@ mod tests {
         explained(&["run", "--rate", "-1", "true"], "0 (frozen) to 255");
         explained(&["run", "--monotonic", "1y", "true"], "no fixed length");
         explained(&["set", "5", "--ppm", "much"], "ppm");
+        explained(&["thaw", "5", "--rate", "0"], "stays frozen");
         explained(&["slew", "5", "--frequency", "501"], "-500 to +500");
         let strobe = |every| ["strobe", "5", "--by", "1h", "--every", every];
         explained(&strobe("0.0005"), "at least a millisecond");

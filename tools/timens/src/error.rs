@@ -70,6 +70,9 @@ pub(crate) enum Error {
     /// A clock that runs, where a frozen one is needed.
     #[error("that clock is not frozen: its rate is {0}")]
     NotFrozen(Rate),
+    /// A frozen clock, which was to be frozen.
+    #[error("that clock is frozen already")]
+    AlreadyFrozen,
     /// A frozen clock, where one is needed that runs.
     #[error("that clock is frozen")]
     Frozen,
@@ -204,6 +207,7 @@ impl Error {
                  the program with timens run"
             }
             Error::Frozen => "let it go on first: timens thaw",
+            Error::AlreadyFrozen => "the rate from before is what the first timens freeze printed",
             Error::NoDiscipline(_) => {
                 "boot a kernel, and load a module timens_clock, with adjtimex(2) in time namespaces; \
                  on this one it would act on the host's clock"

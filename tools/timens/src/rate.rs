@@ -43,6 +43,9 @@ pub(crate) enum RateError {
     /// No deviation that a rate can have and still be one.
     #[error("a deviation is a number of ppm above 0 and below 1000000, in steps of 0.001")]
     Deviation,
+    /// No rate at which time passes.
+    #[error("at rate 0 the clock stays frozen")]
+    Frozen,
     /// Above zero, but nearer to zero than to the smallest rate there is.
     #[error("the rate is too small: the smallest is 0.000000001, and 0 freezes the clock")]
     TooSmall,
@@ -128,6 +131,15 @@ pub(crate) fn parse(text: &str) -> Result<AskedRate, RateError> {
         }
     };
     asked(nanos, exact)
+}
+
+/// Reads a rate at which time passes.
+pub(crate) fn parse_running(text: &str) -> Result<AskedRate, RateError> {
+    let asked = parse(text)?;
+    match asked.rate.is_frozen() {
+        true => Err(RateError::Frozen),
+        false => Ok(asked),
+    }
 }
 
 /// Reads a rate as parts per million beside the host's: `+50`, `-12.5`.

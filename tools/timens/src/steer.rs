@@ -26,7 +26,7 @@ pub(crate) fn set(procfs: &Procfs, args: &SetArgs, log: Log) -> Result<(), Error
     Ok(())
 }
 
-/// Sets the rate to 0 and prints the one before, which nobody else remembers.
+/// Prints the rate, which nobody else remembers, and sets it to 0.
 pub(crate) fn freeze(
     procfs: &Procfs,
     args: &FreezeArgs,
@@ -35,10 +35,17 @@ pub(crate) fn freeze(
 ) -> Result<(), Error> {
     let who = args.target.target.find(procfs)?.reach_to_change(procfs)?;
     let clock = procfs.clock(who)?.ok_or(Error::PlainNamespace)?;
+    if clock.rate.is_frozen() {
+        return Err(Error::AlreadyFrozen);
+    }
+    // First, because whoever cannot be told could not thaw it.
+    writeln!(output, "{}", clock.rate)
+        .and_then(|()| output.flush())
+        .map_err(Error::Output)?;
     let request = Request::rate(Rate::FROZEN);
     procfs.request(who, Control::Clock, &request)?;
     say_request(log, &request);
-    writeln!(output, "{}", clock.rate).map_err(Error::Output)
+    Ok(())
 }
 
 /// Sets the rate of a frozen clock.
@@ -121,6 +128,27 @@ mod tests {
         proc.write("20/timens_clock", &clock_text("running", "9 0", "0 0"));
         steer(&proc, &["thaw", "20", "--rate", "1.00005"]).unwrap();
         assert!(proc.read("20/timens_clock").starts_with("rate 1 50000\n"));
+    }
+
+    #[test]
+    fn a_rate_that_cannot_be_told_is_not_lost() {
+        let text = clock_text("running", "9 0", "2 0");
+        let proc = with_clock(&text);
+        let result = match parse(&["freeze", "20"]) {
+            Command::Freeze(args) => freeze(&proc.fs(), &args, QUIET, &mut [0; 1].as_mut_slice()),
+            other => panic!("{other:?}"),
+        };
+        assert!(matches!(result, Err(Error::Output(_))), "{result:?}");
+        assert_eq!(proc.read("20/timens_clock"), text);
+    }
+
+    #[test]
+    fn what_is_frozen_is_not_frozen_again() {
+        let text = clock_text("running", "9 0", "0 0");
+        let proc = with_clock(&text);
+        let result = steer(&proc, &["freeze", "20"]);
+        assert!(matches!(result, Err(Error::AlreadyFrozen)), "{result:?}");
+        assert_eq!(proc.read("20/timens_clock"), text);
     }
 
     #[test]
