@@ -4,10 +4,12 @@
 
 use crate::cli::{ClockArgs, RunArgs};
 use crate::clock::Request;
+use crate::complain;
 use crate::error::Error;
 use crate::offset::Offset;
 use crate::rate::{AskedRate, Rate};
 use crate::when;
+use crate::Log;
 use jiff::Timestamp;
 
 impl ClockArgs {
@@ -27,13 +29,14 @@ impl ClockArgs {
 }
 
 impl RunArgs {
-    /// The request for the new namespace, when it is `now` on the host.
-    pub(crate) fn request(&self, now: Timestamp) -> Result<Request, Error> {
+    /// The request for the new namespace, when it is `now` on the host, and the caller's own
+    /// namespace has a clock that the new one's continues, or has none.
+    pub(crate) fn request(&self, now: Timestamp, continues: bool) -> Result<Request, Error> {
         let clock = self.clock.request(now)?;
         // Without a word about date and rate the namespace would be a plain one.
         let rate = match clock.realtime {
-            Some(_) => clock.rate,
-            None => clock.rate.or(Some(Rate::ONE)),
+            None if !continues => clock.rate.or(Some(Rate::ONE)),
+            _ => clock.rate,
         };
         Ok(Request {
             rate,
@@ -45,28 +48,43 @@ impl RunArgs {
 }
 
 /// Says so when the rate is not quite the one that was asked for.
-pub(crate) fn rounding(asked: Option<AskedRate>) -> Option<String> {
+pub(crate) fn say_rounding(asked: Option<AskedRate>, log: Log) {
+    if let Some(note) = rounding(asked, log) {
+        complain(&note);
+    }
+}
+
+/// What is to be said: unasked, if nothing is left of the difference to the host's rate.
+fn rounding(asked: Option<AskedRate>, log: Log) -> Option<String> {
     let asked = asked.filter(|asked| !asked.exact)?;
-    Some(format!(
+    let note = format!(
         "the rate is rounded to {}, the nearest that the kernel takes",
         asked.rate
-    ))
+    );
+    (log.verbose || asked.rate == Rate::ONE).then_some(note)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cli::Command;
-    use crate::testing::parse;
+    use crate::testing::{parse, QUIET};
     use crate::when::WhenError;
 
     const NOW: &str = "2026-01-01T00:00:00Z";
 
-    fn run(arguments: &[&str]) -> Result<String, Error> {
+    fn run_in(continues: bool, arguments: &[&str]) -> Result<String, Error> {
         match parse(&[&["run"], arguments, &["--", "true"]].concat()) {
-            Command::Run(args) => Ok(args.request(NOW.parse().unwrap())?.to_string()),
+            Command::Run(args) => {
+                let request = args.request(NOW.parse().unwrap(), continues)?;
+                Ok(request.to_string())
+            }
             other => panic!("{other:?}"),
         }
+    }
+
+    fn run(arguments: &[&str]) -> Result<String, Error> {
+        run_in(false, arguments)
     }
 
     fn set(arguments: &[&str]) -> String {
@@ -88,6 +106,13 @@ mod tests {
             "monotonic 86400 0\nrate 1 0\n"
         );
         assert_eq!(run(&["--offset", "0"]).unwrap(), "realtime 0 0\n");
+    }
+
+    #[test]
+    fn a_clock_that_is_continued_keeps_its_rate() {
+        assert_eq!(run_in(true, &[]).unwrap(), "");
+        assert_eq!(run_in(true, &["--offset", "0"]).unwrap(), "realtime 0 0\n");
+        assert_eq!(run_in(true, &["--rate", "1"]).unwrap(), "rate 1 0\n");
     }
 
     #[test]
@@ -130,9 +155,12 @@ mod tests {
 
     #[test]
     fn rounding_is_told_where_it_happened() {
-        let asked = |text| rounding(Some(crate::rate::parse(text).unwrap()));
-        assert_eq!(asked("0.5"), None);
-        assert!(asked("1/3").unwrap().contains("0.333333333"));
-        assert_eq!(rounding(None), None);
+        let verbose = Log { verbose: true };
+        let note = |text, log| rounding(Some(crate::rate::parse(text).unwrap()), log);
+        assert_eq!(note("0.5", verbose), None);
+        assert!(note("1/3", verbose).unwrap().contains("0.333333333"));
+        assert_eq!(note("1/3", QUIET), None);
+        assert!(note("1.0000000001", QUIET).is_some());
+        assert_eq!(rounding(None, verbose), None);
     }
 }

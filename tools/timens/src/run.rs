@@ -12,7 +12,7 @@ use crate::clock::Request;
 use crate::error::Error;
 use crate::host::Host;
 use crate::procfs::{Control, Procfs, Who};
-use crate::request::rounding;
+use crate::request::say_rounding;
 use crate::sys::{self, NewNamespace};
 use crate::Log;
 use rustix::process::{getegid, geteuid};
@@ -25,18 +25,18 @@ use std::process::Command;
 /// Runs the command; returns only if that failed.
 pub(crate) fn run(procfs: &Procfs, args: &RunArgs, log: Log) -> Result<Infallible, Error> {
     // Fails on a kernel without clocks, before anything is changed.
-    procfs.clock(Who::Caller)?;
+    let continues = procfs.clock(Who::Caller)?.is_some();
     let host = Host::look(procfs)?;
-    args.request(host.now())?;
-    if let Some(note) = rounding(args.clock.rate.asked()) {
-        log.say(&note);
-    }
+    args.request(host.now(), continues)?;
+    say_rounding(args.clock.rate.asked(), log);
 
     make_namespace(args.user, log)?;
     // Once more, for what has passed since then would be added to the date.
-    let request = args.request(host.now())?;
-    procfs.request(Who::Caller, Control::Offsets, &request)?;
-    say_request(log, &request);
+    let request = args.request(host.now(), continues)?;
+    if request != Request::default() {
+        procfs.request(Who::Caller, Control::Offsets, &request)?;
+        say_request(log, &request);
+    }
 
     Err(execute(&args.command))
 }

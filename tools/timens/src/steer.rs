@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::host;
 use crate::procfs::{Control, Procfs};
 use crate::rate::Rate;
-use crate::request::rounding;
+use crate::request::say_rounding;
 use crate::run::say_request;
 use crate::Log;
 use std::io::Write;
@@ -17,9 +17,7 @@ use std::io::Write;
 pub(crate) fn set(procfs: &Procfs, args: &SetArgs, log: Log) -> Result<(), Error> {
     let subject = args.target.target.find(procfs)?;
     let request = args.clock.request(host::now(procfs)?)?;
-    if let Some(note) = rounding(args.clock.rate.asked()) {
-        log.say(&note);
-    }
+    say_rounding(args.clock.rate.asked(), log);
     let who = subject.reach_to_change(procfs)?;
     procfs.request(who, Control::Clock, &request)?;
     say_request(log, &request);
@@ -55,9 +53,7 @@ pub(crate) fn thaw(procfs: &Procfs, args: &ThawArgs, log: Log) -> Result<(), Err
     if !clock.rate.is_frozen() {
         return Err(Error::NotFrozen(clock.rate));
     }
-    if let Some(note) = rounding(Some(args.rate)) {
-        log.say(&note);
-    }
+    say_rounding(Some(args.rate), log);
     let request = Request::rate(args.rate.rate);
     procfs.request(who, Control::Clock, &request)?;
     say_request(log, &request);
