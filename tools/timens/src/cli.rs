@@ -395,7 +395,7 @@ pub(crate) struct SaveArgs {
     /// The namespace.
     pub(crate) target: TargetArg,
 
-    /// The file to write, instead of standard output
+    /// The file to write, instead of standard output, which is - as well
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }

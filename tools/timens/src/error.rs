@@ -85,6 +85,9 @@ pub(crate) enum Error {
     /// The kernel did not let a clock be disciplined.
     #[error("the kernel refused to discipline that clock: {0}")]
     Adjtimex(Errno),
+    /// A clock that could not be restored.
+    #[error("that clock cannot be saved: {0}")]
+    Unsavable(SavedError),
     /// A file that `timens save` has not written, or that somebody has changed.
     #[error("{}: {error}", .path.display())]
     Saved {
@@ -211,6 +214,10 @@ impl Error {
             Error::NoDiscipline(_) => {
                 "boot a kernel, and load a module timens_clock, with adjtimex(2) in time namespaces; \
                  on this one it would act on the host's clock"
+            }
+            Error::Unsavable(_) => {
+                "timens restore could not set such a clock: no date beyond 2116-02-20 23:53:38 UTC, \
+                 for example, which can only be set from inside"
             }
             Error::Saved { .. } => "a saved clock is what timens save has written",
             Error::SavedInFuture(_) => {

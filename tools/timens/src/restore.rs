@@ -97,10 +97,13 @@ fn replay(saved: &Saved, log: Log) -> Result<(), Error> {
     if saved.ntp.has_doubtful_leap() {
         complain("the clock was not synchronised: a leap second that was asked for is left out");
     }
+    if saved.tai < 0 {
+        complain("TAI was behind UTC, which can only come about: it is restored as UTC");
+    }
     // Unlike the host's, a namespace's first time zone does not move its date.
     timex::set_timezone(saved.timezone.minutes_west, saved.timezone.dst)
         .map_err(Error::from_adjtimex)?;
-    for adjustment in saved.ntp.replay(saved.tai) {
+    for adjustment in saved.ntp.replay(saved.tai.max(0)) {
         log.say(&format!("adjtimex: {adjustment}"));
         adjustment.apply().map_err(Error::from_adjtimex)?;
     }

@@ -11,7 +11,9 @@ use crate::procfs::Procfs;
 use crate::saved::Saved;
 use crate::Log;
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process;
 
 /// Writes them down.
 pub(crate) fn save(
@@ -23,13 +25,36 @@ pub(crate) fn save(
     let subject = args.target.target.find(procfs)?;
     let mut held = Held::hold(procfs, &subject, log)?;
     let (clock, host) = host::together(procfs, || held.clock())?;
-    let text = to_json(&Saved::new(&clock, &host)?) + "\n";
-    match &args.output {
-        Some(path) => {
-            fs::write(path, text).map_err(|error| Error::system(path.display().to_string(), error))
+    let saved = Saved::new(&clock, &host)?;
+    saved.check().map_err(Error::Unsavable)?;
+    let text = to_json(&saved) + "\n";
+    match args.output.as_deref() {
+        Some(path) if path != Path::new("-") => {
+            write(path, &text).map_err(|error| Error::system(path.display().to_string(), error))
         }
-        None => output.write_all(text.as_bytes()).map_err(Error::Output),
+        _ => output
+            .write_all(text.as_bytes())
+            .and_then(|()| output.flush())
+            .map_err(Error::Output),
     }
+}
+
+/// Writes a file as a whole or not at all: a full disk does not take an older one.
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    // In the place of a device or a pipe there would be a file.
+    if fs::metadata(path).is_ok_and(|known| !known.is_file()) {
+        return fs::write(path, text);
+    }
+    // Where a link leads, or a new file.
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let mut new = path.clone().into_os_string();
+    new.push(format!(".{}", process::id()));
+    let written = fs::write(&new, text).and_then(|()| fs::rename(&new, path));
+    if written.is_err() {
+        // It may not even be there.
+        let _ = fs::remove_file(&new);
+    }
+    written
 }
 
 #[cfg(test)]
@@ -41,6 +66,8 @@ mod tests {
     use crate::ntp::tests::{NTP, NTP_LINES};
     use crate::testing::{clock_text, parse, FakeProc, OFFSETS, QUIET};
     use jiff::SignedDuration;
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
 
     fn run(proc: &FakeProc, arguments: &[&str]) -> Result<Vec<u8>, Error> {
         let mut output = Vec::new();
@@ -95,6 +122,41 @@ mod tests {
         assert!(Saved::parse(proc.read("saved.json").as_bytes()).is_ok());
         let result = run(&proc, &["save", "20", "-o", "/nowhere/at/all"]);
         assert!(matches!(result, Err(Error::System { .. })), "{result:?}");
+    }
+
+    #[test]
+    fn standard_output_has_a_name() {
+        let text = clock_text("running", "0 0", "1 0");
+        let proc = proc_with(&(text + "rate_fixed 72057594037927936\n" + NTP_LINES));
+        let output = run(&proc, &["save", "20", "-o", "-"]).unwrap();
+        assert!(Saved::parse(&output).is_ok());
+    }
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole() {
+        let proc = FakeProc::new();
+        proc.write("there/old", "old");
+        let link = proc.root().join("link");
+        symlink("there/old", &link).unwrap();
+        write(&link, "new").unwrap();
+        assert_eq!(proc.read("there/old"), "new");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_dir(proc.root().join("there")).unwrap().count(), 1);
+        let socket = proc.root().join("socket");
+        let _listener = UnixListener::bind(&socket).unwrap();
+        assert!(write(&socket, "new").is_err());
+        assert!(!fs::metadata(&socket).unwrap().is_file());
+    }
+
+    #[test]
+    fn what_could_not_be_restored_is_not_saved() {
+        // Until 2232, a clock may be set to from inside.
+        let text = clock_text("running", "5000000000 0", "1 0");
+        let proc = proc_with(&(text + "rate_fixed 72057594037927936\n" + NTP_LINES));
+        let result = run(&proc, &["save", "20"]);
+        assert!(matches!(result, Err(Error::Unsavable(_))), "{result:?}");
+        let message = result.unwrap_err().to_string();
+        assert!(message.contains("clocks.realtime.secs is"), "{message}");
     }
 
     #[test]

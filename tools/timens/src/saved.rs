@@ -18,6 +18,8 @@ use std::ops::RangeInclusive;
 const FORMAT: &str = "timens-clock";
 const VERSION: u64 = 1;
 const DAY: i64 = 86_400;
+/// The largest TAI less REALTIME that can be set, s. Leap seconds may lead below 0.
+const MAX_TAI: i64 = 100_000;
 /// The largest error that the kernel counts to, µs.
 const MAX_ERROR: i64 = 16_000_000;
 
@@ -132,7 +134,8 @@ impl Saved {
         Ok(saved)
     }
 
-    fn check(&self) -> Result<(), SavedError> {
+    /// Whether it can be restored.
+    pub(crate) fn check(&self) -> Result<(), SavedError> {
         let Clocks {
             realtime,
             monotonic,
@@ -145,7 +148,7 @@ impl Saved {
         within("clocks.boottime.secs", boottime.secs(), time.clone())?;
         within("clocks.raw.secs", raw.secs(), time.clone())?;
         within("host_realtime.secs", self.host_realtime.secs(), time)?;
-        within("tai", self.tai, 0..=100_000)?;
+        within("tai", self.tai, -MAX_TAI..=MAX_TAI)?;
         within(
             "rate in 10^-9",
             self.rate.nanos(),
@@ -306,6 +309,12 @@ pub(crate) mod tests {
     fn it_reads_back() {
         let text = to_json(&saved());
         assert_eq!(Saved::parse(text.as_bytes()).unwrap(), saved());
+    }
+
+    #[test]
+    fn tai_behind_utc_can_come_about() {
+        let saved = Saved { tai: -1, ..saved() };
+        assert!(saved.check().is_ok());
     }
 
     #[test]
