@@ -105,6 +105,9 @@ pub(crate) enum Error {
     /// A clock would leave its range.
     #[error("a clock would be out of range with '{}'", one_line(.0))]
     OutOfRange(Request),
+    /// The kernel could not make a clock.
+    #[error("there is no memory for that clock")]
+    NoMemory,
     /// The kernel refused a request for a reason that the interface does not have.
     #[error("the kernel refused '{}': {errno}", one_line(.request))]
     Refused {
@@ -167,7 +170,7 @@ impl Error {
                 "boot a kernel with the timens_clock patches and CONFIG_TIME_NS_CLOCK=y \
                  (such a kernel has the file /proc/self/timens_clock)"
             }
-            Error::NoModule => "load it, as root: modprobe timens_clock",
+            Error::NoModule => "load it, as root: modprobe timens_clock, or insmod where it was built",
             Error::LookNotPermitted(_) => {
                 "only the owner of a process, and root, can see which namespaces it is in"
             }
@@ -233,6 +236,9 @@ impl Error {
                 "no clock may start below zero, nor beyond 146 years; CLOCK_MONOTONIC and \
                  CLOCK_BOOTTIME count from the start of the machine (see /proc/uptime)"
             }
+            Error::NoMemory => {
+                "it is charged to the control group that timens is in: give that more (memory.max)"
+            }
             Error::Refused { .. } | Error::TakenInPart { .. } | Error::Unreadable { .. } => {
                 "timens and the kernel's timens_clock may be of different versions"
             }
@@ -281,6 +287,7 @@ impl Error {
             Errno::PERM => Error::SetNotPermitted,
             Errno::RANGE => Error::OutOfRange(*request),
             Errno::ACCESS => Error::AlreadyEntered,
+            Errno::NOMEM => Error::NoMemory,
             Errno::SRCH => Error::NoSuchProcess(who),
             _ => Error::Refused {
                 request: *request,
@@ -330,6 +337,7 @@ mod tests {
         assert!(matches!(from_request(Errno::PERM), Error::SetNotPermitted));
         assert!(matches!(from_request(Errno::RANGE), Error::OutOfRange(_)));
         assert!(matches!(from_request(Errno::ACCESS), Error::AlreadyEntered));
+        assert!(matches!(from_request(Errno::NOMEM), Error::NoMemory));
         assert!(matches!(
             from_request(Errno::SRCH),
             Error::NoSuchProcess(WHO)
