@@ -6,17 +6,27 @@ use crate::cli::SlewArgs;
 use crate::error::Error;
 use crate::held::Held;
 use crate::ntp::Ntp;
-use crate::procfs::Procfs;
+use crate::procfs::{Procfs, Who};
 use crate::sys::timex::{self, Adjustment};
 use crate::Log;
 use jiff::SignedDuration;
-use std::thread;
-use std::time::Duration;
+use rustix::io::read;
+use rustix::time::{
+    timerfd_create, timerfd_settime, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags,
+    Timespec,
+};
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 
 /// How far a slew gets in a second of the namespace, µs.
 const PER_SECOND: u64 = 500;
 /// The longest time without a look whether somebody else has ended the slew.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// The time on the host between two looks whether the clock has been frozen.
+const TICK: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 100_000_000,
+};
 
 /// Starts a slew, sets the frequency, or both.
 pub(crate) fn slew(procfs: &Procfs, args: &SlewArgs, log: Log) -> Result<(), Error> {
@@ -27,6 +37,8 @@ pub(crate) fn slew(procfs: &Procfs, args: &SlewArgs, log: Log) -> Result<(), Err
     if args.wait && clock.rate.is_frozen() {
         return Err(Error::Frozen);
     }
+    // Before this is on a clock that may be frozen.
+    let ticks = Ticks::start()?;
     subject.enter_to_change(procfs)?;
     if let Some(freq) = args.frequency {
         let adjustment = Adjustment {
@@ -42,17 +54,49 @@ pub(crate) fn slew(procfs: &Procfs, args: &SlewArgs, log: Log) -> Result<(), Err
         log.say(&format!("slew {micros} us, in place of {left} us"));
     }
     match args.wait {
-        true => wait_until_done(log),
+        true => wait_until_done(procfs, &ticks, log),
         false => Ok(()),
     }
 }
 
+/// A timer that goes on in the time of the namespace that it was started in.
+#[derive(Debug)]
+struct Ticks(OwnedFd);
+
+impl Ticks {
+    fn start() -> Result<Ticks, Error> {
+        let failed = |errno| Error::system("timerfd", errno);
+        let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC);
+        let timer = timer.map_err(failed)?;
+        let period = Itimerspec {
+            it_interval: TICK,
+            it_value: TICK,
+        };
+        timerfd_settime(&timer, TimerfdTimerFlags::empty(), &period).map_err(failed)?;
+        Ok(Ticks(timer))
+    }
+
+    /// Waits for `duration` on this program's own clock, which may be frozen meanwhile.
+    fn wait(&self, procfs: &Procfs, duration: Duration) -> Result<(), Error> {
+        let end = Instant::now() + duration;
+        while Instant::now() < end {
+            let clock = procfs.clock(Who::Caller)?.ok_or(Error::PlainNamespace)?;
+            if clock.rate.is_frozen() {
+                return Err(Error::Frozen);
+            }
+            // Interrupted, it looks early.
+            let _ = read(&self.0, &mut [0; 8]);
+        }
+        Ok(())
+    }
+}
+
 /// Waits, by the namespace's clock: that is what the slew takes its time by.
-fn wait_until_done(log: Log) -> Result<(), Error> {
+fn wait_until_done(procfs: &Procfs, ticks: &Ticks, log: Log) -> Result<(), Error> {
     loop {
         let left = timex::slew_left().map_err(Error::from_adjtimex)?;
         log.say(&format!("{left} us left"));
-        thread::sleep(pause(left));
+        ticks.wait(procfs, pause(left))?;
         // A last part of a microsecond that the kernel does not tell of has had its time, too.
         if left == 0 {
             return Ok(());
@@ -104,6 +148,21 @@ mod tests {
         assert_eq!(pause(0), Duration::from_secs(1));
         assert_eq!(pause(-5_200), Duration::from_secs(10));
         assert_eq!(pause(i64::MIN), LONGEST_PAUSE);
+    }
+
+    #[test]
+    fn it_waits_until_the_clock_is_frozen() {
+        let proc = FakeProc::new();
+        let ticks = Ticks::start().unwrap();
+        let wait = |rate| {
+            proc.write("self/timens_clock", &clock_text("running", "9 0", rate));
+            ticks.wait(&proc.fs(), Duration::from_millis(150))
+        };
+        let begin = Instant::now();
+        wait("1 0").unwrap();
+        assert!(begin.elapsed() >= Duration::from_millis(150));
+        let result = wait("0 0");
+        assert!(matches!(result, Err(Error::Frozen)), "{result:?}");
     }
 
     #[test]
