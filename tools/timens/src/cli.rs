@@ -16,7 +16,7 @@ const EXAMPLES: &str = "\
 Examples:
   timens run --date 2030-01-01 -- date
   timens run --offset '+90 days' --rate 60 -- ./renew-certificates --watch
-  timens run --user --ppm +50 -- chronyd -x -d
+  timens run --user --ppm +50 -- chronyd -d
   timens list
   timens set 4711 --rate 1/3
   R=$(timens freeze 4711); timens thaw 4711 --rate \"$R\"
