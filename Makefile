@@ -6,7 +6,7 @@
 
 help:
 	@echo 'make demo     containers with clocks of their own, side by side with the host'
-	@echo 'make test     all tests'
+	@echo 'make test     the tests; scripts/test STEP... runs some, also those that are only run by name'
 	@echo 'make test-configs  the same in the guest on other kernels: PREEMPT_RT, NO_HZ_FULL, no'
 	@echo '              high resolution timers, one CPU'
 	@echo 'make bench    what it costs, in instructions, against the kernel without patches'
