@@ -404,10 +404,14 @@ impl NamespaceClock {
         kind: Kind,
         change: impl Fn(&mut Running, RefTime, &Moment) -> Result<T>,
     ) -> Result<T> {
+        let mut has_waited = false;
         let (value, followup) = loop {
-            match self.try_carry_out(kind, &change)? {
+            match self.try_carry_out(kind, has_waited, &change)? {
                 Turn::Taken(value, followup) => break (value, followup),
-                Turn::Wait(turn) => host::sleep_until(turn)?,
+                Turn::Wait(turn) => {
+                    host::sleep_until(turn)?;
+                    has_waited = true;
+                }
                 Turn::Again => {}
             }
         };
@@ -430,12 +434,21 @@ impl NamespaceClock {
     fn try_carry_out<T>(
         &self,
         kind: Kind,
+        has_waited: bool,
         change: impl Fn(&mut Running, RefTime, &Moment) -> Result<T>,
     ) -> Result<Turn<T>> {
         let mut state = self.state.lock();
         let State::Running(running) = &mut *state else {
             return Err(EACCES);
         };
+        if has_waited {
+            // Of all who have waited for a turn, one gets it. The others need not try.
+            let now = host::reference();
+            let turn = running.clocks.turn(now);
+            if now < turn {
+                return Ok(Turn::Wait(turn));
+            }
+        }
         let sleep = host::sleep();
         let before = *running;
 
@@ -537,27 +550,36 @@ impl NamespaceClock {
         self.published.to_ref(clock, time, sleep, from)
     }
 
+    /// The state now, its name, and the host's clocks. [`None`] if there is more to catch up with.
+    fn try_show(&self) -> Option<(&'static str, Running, Host)> {
+        let mut state = self.state.lock();
+        let host = Host::now();
+        match &mut *state {
+            State::Pending(plan) => plan.advance(&host).then(|| {
+                let running = Running {
+                    clocks: plan.begin_anyhow(&host),
+                    steps: 0,
+                    rate_changes: 0,
+                };
+                ("pending", running, host)
+            }),
+            State::Running(running) => {
+                let now = running.clocks.moment(host.reference, host.sleep);
+                running
+                    .clocks
+                    .advance(&now)
+                    .then_some(("running", *running, host))
+            }
+        }
+    }
+
     /// Writes the state to `m`, one `key value...` line each.
     ///
     /// Process context.
     pub(crate) fn show(&self, m: &SeqFile) {
-        let state = *self.state.lock();
-        let host = Host::now();
-        let (name, running) = match state {
-            State::Pending(mut plan) => {
-                while !plan.advance(&host) {}
-                let clocks = plan.begin_anyhow(&host);
-                let running = Running {
-                    clocks,
-                    steps: 0,
-                    rate_changes: 0,
-                };
-                ("pending", running)
-            }
-            State::Running(mut running) => {
-                let now = running.clocks.moment(host.reference, host.sleep);
-                while !running.clocks.advance(&now) {}
-                ("running", running)
+        let (name, running, host) = loop {
+            if let Some(shown) = self.try_show() {
+                break shown;
             }
         };
         report::write(m, name, &running, &host, &self.timers.stats());

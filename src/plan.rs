@@ -7,7 +7,6 @@ use crate::{
         error,
         rate::Rate,
         segment::Clock,
-        steered::moment,
         time::{
             FixedNs,
             NsTime, //
@@ -24,15 +23,20 @@ use crate::{
 };
 use kernel::prelude::*;
 
+/// So many courses of what is continued are run through, at most: those of 18 hours, as a rule. Who
+/// has a clone wait for longer can have it wait for ever, and nobody should have to calculate all
+/// that when it is entered.
+const COURSES_MAX: u32 = 1024;
+
 /// What a pending clock continues, and what overrides that.
 #[derive(Clone, Copy)]
 pub(crate) struct Plan {
-    /// The clocks that it continues.
-    timeline: Timeline,
-    /// The rate of RAW.
-    base: Rate,
-    /// Their discipline, if they have one.
-    ntp: Option<Ntp>,
+    /// The clocks that it continues, as they would go on by themselves.
+    clocks: Steered,
+    /// Whether these are a namespace's, whose discipline goes on as well.
+    is_clone: bool,
+    /// How often they may still need to be told how to go on.
+    courses: u32,
     /// What overrides them, as of the first entry.
     overrides: Request,
 }
@@ -50,11 +54,12 @@ impl Plan {
             realtime: NsTime::from_ns(host.realtime),
             tai_seconds: host.tai_seconds,
         };
+        let timeline = Timeline::start(&start).map_err(|_| ERANGE)?;
         Ok(Self {
-            timeline: Timeline::start(&start).map_err(|_| ERANGE)?,
-            base: Rate::ONE,
+            clocks: Steered::new(timeline, Rate::ONE, None, host.reference, host.sleep),
             // What the host's discipline does is in the reference already.
-            ntp: None,
+            is_clone: false,
+            courses: COURSES_MAX,
             // The host's REALTIME may be stepped before the first entry.
             overrides: Request {
                 realtime: Some(0),
@@ -66,9 +71,9 @@ impl Plan {
     /// Continue the clocks of a namespace.
     pub(crate) fn continue_from(clocks: &Steered) -> Self {
         Self {
-            timeline: *clocks.timeline(),
-            base: clocks.base(),
-            ntp: Some(*clocks.ntp()),
+            clocks: *clocks,
+            is_clone: true,
+            courses: COURSES_MAX,
             overrides: Request::default(),
         }
     }
@@ -88,11 +93,16 @@ impl Plan {
         overrides.rate = rate.or(overrides.rate);
     }
 
-    /// Does what the discipline was to do until now. Returns whether that was all: else call it
-    /// again.
+    /// Lets what is continued go on until now. Returns whether that was all: else call it again.
     pub(crate) fn advance(&mut self, host: &Host) -> bool {
-        let now = moment(&self.timeline, host.reference, host.sleep);
-        self.ntp.as_mut().is_none_or(|ntp| ntp.advance(&now))
+        if self.clocks.run_to(host.reference, host.sleep) {
+            return true;
+        }
+        self.courses = self.courses.saturating_sub(1);
+        if self.courses == 0 {
+            self.clocks.give_up(host.reference, host.sleep);
+        }
+        false
     }
 
     /// The clocks, if they start now, after [`Plan::advance`]. Fails if one of them is too near
@@ -105,12 +115,12 @@ impl Plan {
             realtime,
             rate,
         } = self.overrides;
-        let old = self.timeline.at(at);
-        let now = moment(&self.timeline, at, host.sleep);
+        let old = self.clocks.timeline().at(at);
+        let now = self.clocks.moment(at, host.sleep);
         let start = Start {
             at,
             sleep: host.sleep,
-            rate: rate.unwrap_or(self.base),
+            rate: rate.unwrap_or(self.clocks.base()),
             mono: match monotonic {
                 Some(offset) => FixedNs::from(ahead(at.as_ns(), offset)),
                 None => now.mono,
@@ -127,13 +137,10 @@ impl Plan {
                 Some(offset) => ahead(host.realtime, offset),
                 None => old.read(Clock::Realtime, at, host.sleep),
             },
-            tai_seconds: match self.ntp {
-                Some(ntp) => ntp.tai(),
-                None => i32::try_from(old.offsets().tai_seconds()).unwrap_or(0),
-            },
+            tai_seconds: self.clocks.ntp().tai(),
         };
         let timeline = Timeline::start(&start)?;
-        let ntp = self.ntp.map(|mut ntp| {
+        let ntp = self.ntp().map(|mut ntp| {
             if monotonic.is_some() || realtime.is_some() {
                 let offset = timeline.current().offsets().realtime();
                 ntp.rebase(&moment(&timeline, at, host.sleep), offset);
@@ -150,13 +157,18 @@ impl Plan {
     pub(crate) fn begin_anyhow(&self, host: &Host) -> Steered {
         self.begin(host).unwrap_or_else(|_| {
             Steered::new(
-                self.timeline,
-                self.base,
-                self.ntp,
+                *self.clocks.timeline(),
+                self.clocks.base(),
+                self.ntp(),
                 host.reference,
                 host.sleep,
             )
         })
+    }
+
+    /// The discipline that goes on.
+    fn ntp(&self) -> Option<Ntp> {
+        self.is_clone.then(|| *self.clocks.ntp())
     }
 }
 

@@ -255,6 +255,30 @@ impl<const HZ: i64> Steered<HZ> {
         effect
     }
 
+    /// For clocks that nobody reads, and for which nothing is published: runs through the courses that
+    /// would have been until `at`, one at a time. Returns whether that was all: else call it again.
+    pub fn run_to(&mut self, at: RefTime, sleep: u64) -> bool {
+        let Some(end) = self.end.filter(|end| *end <= at) else {
+            return self.advance(&self.moment(at, sleep));
+        };
+        let then = self.moment(end, sleep);
+        if self.advance(&then) {
+            self.steer(end, &then);
+        }
+        false
+    }
+
+    /// Gives up what is left to slew, and a leap second that is to come. From `at` on the clocks run
+    /// by themselves.
+    pub fn give_up(&mut self, at: RefTime, sleep: u64) {
+        let now = self.moment(at, sleep);
+        let realtime = self.timeline.at(at).offsets().realtime();
+        self.ntp.rebase(&now, realtime);
+        self.ntp.clear();
+        self.end = None;
+        self.steer(at, &now);
+    }
+
     /// Whether REALTIME has stepped by itself until `now` since the last time.
     pub fn take_leap(&mut self, now: RefTime) -> bool {
         self.leap.take_if(|leap| *leap <= now).is_some()
