@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 
 use rustix::io::Errno;
 use rustix::thread::{move_into_link_name_space, sched_yield, LinkNameSpaceType, UnshareFlags};
@@ -41,6 +42,11 @@ impl Namespace {
     /// Another descriptor of it.
     pub(crate) fn try_clone(&self) -> Outcome<Self> {
         self.0.try_clone().context("dup").map(Self)
+    }
+
+    /// What identifies it.
+    pub(crate) fn number(&self) -> Outcome<u64> {
+        Ok(self.0.metadata().context("fstat")?.ino())
     }
 
     /// Moves this process and its future children there.

@@ -317,6 +317,12 @@ fn dead_process(_: &Setting) -> Outcome {
             Err(Errno::SRCH),
             "of a dead process"
         );
+        // Whose it would have been is asked last, as in mainline.
+        check_eq!(
+            write(&opened, "rate 2\n"),
+            Err(Errno::INVAL),
+            "a malformed line for a dead process"
+        );
     }
     Ok(())
 }

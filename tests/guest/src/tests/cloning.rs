@@ -10,6 +10,9 @@ use crate::namespace::{Namespace, Pending};
 use crate::proc_file::{offsets_text, read_offsets, ProcFile, State};
 use crate::runner::{tests, Setting};
 use crate::sys::Ns;
+use crate::timers::entry::Entry;
+use crate::timex::{modes, Adjuster, Timex};
+use crate::trace::Trace;
 use crate::tracked::Tracked;
 
 tests![
@@ -20,6 +23,8 @@ tests![
     of_one_not_entered,
     overridden_of_one_not_entered,
     chain,
+    of_one_that_slews,
+    traced_by_its_number,
 ];
 
 const SEC: Ns = 1_000_000_000;
@@ -176,5 +181,35 @@ fn chain(_: &Setting) -> Outcome {
     for (link, tracked) in chain.iter().enumerate() {
         tracked.verify().during(format_args!("link {link}"))?;
     }
+    Ok(())
+}
+
+/// A second of the parent's is not as long as the one before it. The clone goes the same way, also
+/// before anybody has entered it.
+fn of_one_that_slews(_: &Setting) -> Outcome {
+    let parent = Tracked::new(&Lines::new().rate(1, 0))?;
+    let adjuster = Adjuster::adjtimex(Entry::Native)?;
+    let offset = Timex::of(modes::OFFSET | modes::STATUS | modes::NANO | modes::TIMECONST)
+        .offset(400_000_000)
+        .status(libc::STA_PLL | libc::STA_FREQHOLD);
+    parent.namespace.inside(|| adjuster.adjust(&offset))?;
+    host::pass(SEC * 3 / 2)?;
+    let namespace = parent.pending_clone(&Lines::new())?;
+    host::pass(3 * SEC)?;
+    let clone = parent.start_clone(namespace, &Lines::new())?;
+    check_between(&parent, &clone)?;
+    host::pass(2 * SEC)?;
+    check_between(&parent, &clone).during("later")
+}
+
+fn traced_by_its_number(_: &Setting) -> Outcome {
+    let mut clone = parent()?.cloned(&Lines::new())?;
+    let trace = Trace::new(&["timens_clock/timens_rate"])?;
+    clone.change(ProcFile::Clock, &Lines::new().rate(3, 0))?;
+    let number = clone.namespace.number()?;
+    check!(
+        trace.has(&format!("ns={number} "))?,
+        "no event of namespace {number}"
+    );
     Ok(())
 }

@@ -26,10 +26,11 @@ use crate::failure::{check, fail, Context, During, Outcome};
 use crate::host;
 use crate::lines::Lines;
 use crate::namespace::Namespace;
+use crate::proc_file::ProcFile;
 use crate::runner::{tests, Setting};
 use crate::span::Span;
 use crate::sys::Ns;
-use crate::task::{Gate, Task};
+use crate::task::{pin_to, Gate, Task};
 use crate::tracked::Tracked;
 
 tests![
@@ -39,6 +40,9 @@ tests![
     woken_by_an_alarm_at_the_host_s_rate,
     woken_by_an_alarm_at_twice_the_rate,
     woken_by_an_alarm_of_a_frozen_clock,
+    not_kept_awake_by_an_alarm_of_a_frozen_clock,
+    armed_again,
+    cancelled,
 ];
 
 const SEC: Ns = 1_000_000_000;
@@ -511,4 +515,96 @@ fn woken_by_an_alarm_at_twice_the_rate(_: &Setting) -> Outcome {
 
 fn woken_by_an_alarm_of_a_frozen_clock(_: &Setting) -> Outcome {
     woken(0)
+}
+
+/// What is left of such an alarm stays less than the machine may sleep at all. It wakes the machine
+/// then, and does not forbid it to sleep.
+fn not_kept_awake_by_an_alarm_of_a_frozen_clock(_: &Setting) -> Outcome {
+    let mut namespace = Inhabited::new(0)?;
+    namespace.start(Row {
+        call: Call::Timerfd(TimerfdClockId::BoottimeAlarm),
+        absolute: false,
+        length: SEC / 2,
+    })?;
+    let late = Row {
+        call: Call::Timerfd(TimerfdClockId::BoottimeAlarm),
+        absolute: false,
+        length: 3 * SLEEP,
+    };
+    let _late = late.arm(TimerfdClockId::BoottimeAlarm, 0)?;
+    let sleep = sleep(Depth::Memory)?;
+    namespace.wake(&sleep)?;
+    check!(
+        sleep.length.hi <= SLEEP,
+        "the host has slept {} ns",
+        sleep.length
+    );
+    watch(std::slice::from_mut(&mut namespace), sleep.at.hi)
+}
+
+/// A timer is armed for later than one that was cancelled before the machine has slept, by a clock
+/// that runs, and by one that does so only afterwards.
+fn armed_again(_: &Setting) -> Outcome {
+    // The CPU that does not go offline.
+    pin_to(0)?;
+    let row = |length| Row {
+        call: Call::Timerfd(TimerfdClockId::Monotonic),
+        absolute: false,
+        length,
+    };
+    let mut namespaces = [Inhabited::new(2)?, Inhabited::new(0)?];
+    let none = Itimerspec {
+        it_interval: timespec(0),
+        it_value: timespec(0),
+    };
+    for namespace in &namespaces {
+        namespace.tracked.namespace.inside(|| {
+            let timer = row(AWAKE).arm(TimerfdClockId::Monotonic, 0)?;
+            timerfd_settime(&timer, TimerfdTimerFlags::empty(), &none).context("timerfd_settime")
+        })?;
+    }
+    let sleep = sleep(Depth::Core)?;
+    for namespace in &mut namespaces {
+        namespace.wake(&sleep)?;
+        namespace.start(row(2 * AWAKE))?;
+    }
+    let [_, frozen] = &mut namespaces;
+    let thaw = Lines::new().rate(1, 0);
+    frozen.tracked.change(ProcFile::Clock, &thaw)?;
+    watch(&mut namespaces, sleep.at.hi)
+}
+
+/// That the host has slept is a step of REALTIME, in a namespace as well as on the host.
+fn cancelled(_: &Setting) -> Outcome {
+    let namespace = Inhabited::new(2)?;
+    let expiry = Itimerspec {
+        it_interval: timespec(0),
+        it_value: timespec(4_000_000_000 * SEC),
+    };
+    let arm = || {
+        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+        let timer = timerfd_create(TimerfdClockId::Realtime, flags).context("timerfd_create")?;
+        let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
+        timerfd_settime(&timer, flags, &expiry).context("timerfd_settime")?;
+        Ok(timer)
+    };
+    let timers = [arm()?, namespace.tracked.namespace.inside(arm)?];
+    let read = |timer: &OwnedFd| rustix::io::read(timer, &mut [0; 8]);
+    for timer in &timers {
+        check!(read(timer) == Err(Errno::AGAIN), "cancelled beforehand");
+    }
+    sleep(Depth::Core)?;
+    for (timer, of) in timers.iter().zip(["the host", "the namespace"]) {
+        // That is left to a worker.
+        let mut result = read(timer);
+        for _ in 0..100 {
+            if result != Err(Errno::AGAIN) {
+                break;
+            }
+            host::pass(SEC / 10)?;
+            result = read(timer);
+        }
+        check!(result == Err(Errno::CANCELED), "{of}: {result:?}");
+    }
+    Ok(())
 }

@@ -17,7 +17,14 @@ use crate::sys::{self, Ns};
 use crate::task::resident;
 use crate::tracked::Tracked;
 
-tests![uptime, sysinfo_uptime, btime, times, start_time_stays,];
+tests![
+    uptime,
+    sysinfo_uptime,
+    btime,
+    btime_before_1970,
+    times,
+    start_time_stays,
+];
 
 const SEC: Ns = 1_000_000_000;
 
@@ -96,6 +103,16 @@ fn btime(_: &Setting) -> Outcome {
         );
         host::pass(0)?;
         check_eq!(read_btime()?, btime, "btime a moment later");
+        Ok(())
+    })
+}
+
+/// A clock may be set to before its namespace has begun.
+fn btime_before_1970(_: &Setting) -> Outcome {
+    let now = Clock::Realtime.now()?;
+    let tracked = Tracked::new(&Lines::new().boottime(86_400 * SEC).realtime(SEC - now))?;
+    tracked.namespace.inside(|| {
+        check_eq!(read_btime()?, 0, "btime");
         Ok(())
     })
 }
