@@ -7,6 +7,7 @@ use crate::{
         error,
         rate::Rate,
         segment::Clock,
+        steered::moment,
         time::{
             FixedNs,
             NsTime, //
