@@ -377,20 +377,16 @@ impl NamespaceClock {
         let Some(end) = clocks.next_course(at) else {
             return Course::Early;
         };
-        let before = *clocks;
-        let effect = clocks.schedule(&before, end, sleep);
-        let published = self.published.publish(|now| {
-            if now.saturating_add(LEAD) < end {
-                Ok(clocks.timeline())
-            } else {
-                Err(())
+        let mut course = Course::Late;
+        let published = &mut course;
+        let _ = self.published.publish(move |now| {
+            if now.saturating_add(LEAD) >= end {
+                return Err(());
             }
+            *published = Course::Published(clocks.schedule(end, sleep));
+            Ok(clocks.timeline())
         });
-        if published.is_err() {
-            *clocks = before;
-            return Course::Late;
-        }
-        Course::Published(effect)
+        course
     }
 
     /// Carries a change out when it is its turn. When it returns, every reader gets the new time.

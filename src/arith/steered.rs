@@ -19,6 +19,7 @@
 use super::{
     error::Error,
     ntp::{
+        course::Course,
         ideal::{
             Moment,
             Ntp, //
@@ -176,17 +177,19 @@ impl<const HZ: i64> Steered<HZ> {
     /// Plots the course from `at` on, which is `now`.
     pub fn steer(&mut self, at: RefTime, now: &Moment) {
         let course = self.ntp.course(now, self.course_min());
+        self.take(&course, ahead(&self.ntp), at, now.sleep);
+    }
+
+    /// Takes a course from `at` on, where the clocks that can be set are `ahead`.
+    fn take(&mut self, course: &Course<HZ>, ahead: Ahead, at: RefTime, sleep: u64) {
         let change = Change {
             mono: Some(course.rate(self.base)),
             raw: Some(self.base),
-            ahead: Some(Ahead {
-                realtime: self.ntp.realtime(),
-                tai_seconds: self.ntp.tai(),
-            }),
+            ahead: Some(ahead),
         };
         // It cannot fail from the turn on, and before there is nothing to do.
-        if self.timeline.change(at, now.sleep, &change).is_ok() {
-            self.end = course.end.and_then(|end| {
+        if self.timeline.change(at, sleep, &change).is_ok() {
+            self.end = course.end.as_ref().and_then(|end| {
                 let tick = end.tick();
                 let after = NsTime::from_ns(tick.floor().as_ns().saturating_add(1));
                 let time = if tick.frac() == 0 {
@@ -194,16 +197,13 @@ impl<const HZ: i64> Steered<HZ> {
                 } else {
                     after
                 };
-                let (mono, raw) = {
-                    let segment = self.timeline.current();
-                    (segment.mono(), segment.raw())
-                };
-                let delta = raw.delta_for(time)?;
-                if end.realtime() == self.ntp.realtime() {
+                let segment = self.timeline.current();
+                let delta = segment.raw().delta_for(time)?;
+                if end.realtime() == ahead.realtime {
                     return Some(at.saturating_add(delta));
                 }
                 // A leap second: at the time that REALTIME reads.
-                let instant = mono.delta_for(end.ideal().floor())?;
+                let instant = segment.mono().delta_for(end.ideal().floor())?;
                 let near = delta.saturating_sub(instant) < TOGETHER;
                 Some(at.saturating_add(if near { delta.min(instant) } else { delta }))
             });
@@ -241,16 +241,16 @@ impl<const HZ: i64> Steered<HZ> {
             .filter(|end| in_effect && end.since(now) <= AHEAD_MAX.saturating_mul(2))
     }
 
-    /// Plots the course after the one that `before` is on and that ends at `end`, to be published
-    /// ahead. Returns what it does.
-    pub fn schedule(&mut self, before: &Self, end: RefTime, sleep: u64) -> Effect {
+    /// Plots the course after the present one, which is in effect and ends at `end`, to be published
+    /// ahead. Returns what it does. The discipline gets there by itself.
+    pub fn schedule(&mut self, end: RefTime, sleep: u64) -> Effect {
         let then = self.moment(end, sleep);
-        while !self.advance(&then) {}
-        self.steer(end, &then);
-        // It gets there by itself.
-        self.ntp = before.ntp;
+        let mut ntp = self.ntp;
+        while !ntp.advance(&then) {}
+        let course = ntp.course(&then, self.course_min());
+        self.take(&course, ahead(&ntp), end, sleep);
 
-        let effect = self.timeline.effect(&before.timeline);
+        let effect = self.timeline.last_effect();
         self.leap = self.leap.or((effect.step != 0).then_some(effect.at));
         effect
     }
@@ -321,6 +321,14 @@ impl<const HZ: i64> Steered<HZ> {
         };
         // CAST: Less than 2^29 * 2^8. The product has 29 + 64 bits.
         (u128::from(ns).wrapping_mul(u128::from(base)) >> FRAC_BITS) as u64
+    }
+}
+
+/// How far the discipline wants the clocks ahead that can be set.
+fn ahead<const HZ: i64>(ntp: &Ntp<HZ>) -> Ahead {
+    Ahead {
+        realtime: ntp.realtime(),
+        tai_seconds: ntp.tai(),
     }
 }
 

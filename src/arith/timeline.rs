@@ -77,6 +77,22 @@ pub struct Effect {
     pub earlier: bool,
 }
 
+impl Effect {
+    /// Of a change from the segment `old` to `new`.
+    fn between(old: &Segment, new: &Segment) -> Self {
+        Self {
+            at: new.anchor(),
+            // Where MONOTONIC is the same.
+            step: new
+                .offsets()
+                .realtime()
+                .saturating_sub(old.offsets().realtime()),
+            rate: (new.mono().rate() != old.mono().rate()).then_some(new.mono().rate()),
+            earlier: new.is_ahead_of(old),
+        }
+    }
+}
+
 /// A namespace's clocks: the segment in effect, or about to be, and the one before.
 ///
 /// # Invariants
@@ -148,20 +164,18 @@ impl Timeline {
     /// What the last change does, when the clocks were known as `before` until then.
     pub fn effect(&self, before: &Self) -> Effect {
         let new = &self.current;
-        let old = before.at(new.anchor());
+        let mut effect = Effect::between(before.at(new.anchor()), new);
         let expected = &before.current;
         // If the change takes the place of one that was still to come, that one was expected.
-        let replaces = expected.anchor() > new.anchor();
-        Effect {
-            at: new.anchor(),
-            // Where MONOTONIC is the same.
-            step: new
-                .offsets()
-                .realtime()
-                .saturating_sub(old.offsets().realtime()),
-            rate: (new.mono().rate() != old.mono().rate()).then_some(new.mono().rate()),
-            earlier: new.is_ahead_of(old) || (replaces && new.is_ahead_of(expected)),
+        if expected.anchor() > new.anchor() {
+            effect.earlier |= new.is_ahead_of(expected);
         }
+        effect
+    }
+
+    /// The same, when the change before had taken effect.
+    pub fn last_effect(&self) -> Effect {
+        Effect::between(&self.previous, &self.current)
     }
 
     /// The segment in effect at the reference time `at`.

@@ -117,29 +117,30 @@ impl<const HZ: i64> Ntp<HZ> {
 
         let mut end = *self;
         for _ in 0..STEPS_MAX {
-            let mut next = end;
-            let step = next.step(&Moment::END);
+            // A leap second has to be published while the course lasts that it ends: that must not
+            // be too short.
+            let lasts = end.raw > raw && length(&end) >= at_least && !end.leaps_within(at_least);
+            let before = lasts.then_some(end);
+            let step = end.step(&Moment::END);
             if step == Step::Nothing {
                 break;
             }
             // How far the ideal clock is from where it would be at the rate that it has now. While
             // an error is made up for, the clock is off, too: that is not put off.
-            let ahead = next.mono.as_units().saturating_sub(start);
-            let bend = product(length(&next), rate).abs_diff(ahead);
-            let bent = bend.saturating_add(error) > DEVIATION_MAX;
-            // A leap second has to be published while the course lasts that it ends: that must not
-            // be too short.
-            let lasts = length(&end) >= at_least && !end.leaps_within(at_least);
-            if bent && end.raw > raw && lasts {
-                break;
+            if let Some(before) = before {
+                let ahead = end.mono.as_units().saturating_sub(start);
+                let bend = product(length(&end), rate).abs_diff(ahead);
+                if bend.saturating_add(error) > DEVIATION_MAX {
+                    return before;
+                }
             }
-            end = next;
 
-            let settled = end.is_settled();
-            let enough = settled || length(&end) >= LENGTH_MAX;
-            let done = enough && length(&end) >= at_least && !end.leaps_within(at_least);
-            if step == Step::Second && (done || end.realtime != self.realtime) {
-                break;
+            if step == Step::Second {
+                let enough = length(&end) >= LENGTH_MAX || end.is_settled();
+                let done = enough && length(&end) >= at_least && !end.leaps_within(at_least);
+                if done || end.realtime != self.realtime {
+                    break;
+                }
             }
         }
         end

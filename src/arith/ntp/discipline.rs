@@ -473,6 +473,10 @@ impl<const HZ: i64> Discipline<HZ> {
 
     /// The second at whose begin there will be a leap, as it looks now in `second`.
     pub(super) fn coming_leap(&self, second: i64) -> Option<i64> {
+        if !self.asks_for(status::INS | status::DEL) {
+            // Mostly, and it spares the copy.
+            return None;
+        }
         let mut next = *self;
         let mut begins = second.saturating_add(1);
         if matches!(self.state, TimeState::Insert | TimeState::Delete) && self.leap() == 0 {
@@ -497,6 +501,9 @@ impl<const HZ: i64> Discipline<HZ> {
     /// How many seconds after `second` pass without anything else than [`Discipline::age`], if
     /// it is quiet: [`i64::MAX`] if nothing else ever will.
     pub(super) fn idle_seconds(&self, second: i64) -> i64 {
+        if self.is_idle() {
+            return i64::MAX;
+        }
         let mut next = *self;
         next.step_state(second.saturating_add(1));
         if next != *self {

@@ -121,7 +121,7 @@ impl Namespace {
         if let Some(end) = before.next_course(now) {
             assert!(end.as_ns() > self.now, "too late");
             let mut next = before;
-            next.schedule(&before, end, 0);
+            next.schedule(end, 0);
             self.publish(next);
         }
     }
