@@ -242,9 +242,14 @@ impl Published {
             current.store(timeline.current());
         });
 
-        // What was written is seen before the even sequence. That is never 0.
+        // What was written is seen before the even sequence. That is never 0. Where nothing was
+        // written it is the old one, which still holds.
         smp_mb(Write);
-        seq.store(even.wrapping_add(2).max(2), Relaxed);
+        let published = match outcome {
+            Ok(()) => even.wrapping_add(2).max(2),
+            Err(_) => even,
+        };
+        seq.store(published, Relaxed);
         outcome
     }
 

@@ -238,13 +238,20 @@ fn program() -> PathBuf {
 
     let source = fs::read_to_string(tree.join("kernel/time/namespace_hrtimer.c")).unwrap();
     let functions = dir.join("functions.c");
+    let header = fs::read_to_string(tree.join("kernel/time/namespace_hrtimer.h")).unwrap();
+    let types = dir.join("types.h");
+    fs::write(&types, structure(&header, "timens_line")).unwrap();
+    let names = [
+        "clock_steps",
+        "read_published",
+        "copy_line",
+        "key_published",
+    ];
     let text: String = source
         .lines()
         .filter(|line| line.starts_with("#define LINE_"))
         .map(|line| format!("{line}\n"))
-        .chain(
-            ["clock_steps", "read_published", "key_published"].map(|name| function(&source, name)),
-        )
+        .chain(names.map(|name| function(&source, name)))
         .collect();
     fs::write(&functions, text).unwrap();
 
@@ -254,6 +261,7 @@ fn program() -> PathBuf {
         // As the kernel does, overflow wraps.
         .args(["-std=gnu11", "-O2", "-Wall", "-Werror", "-fwrapv"])
         .arg(format!("-DFUNCTIONS_C=\"{}\"", functions.display()))
+        .arg(format!("-DTYPES_H=\"{}\"", types.display()))
         .arg(format!("-DTIMENS_CLOCK_H=\"{}\"", words.display()))
         .arg("-I")
         .arg(&dir)
@@ -266,9 +274,23 @@ fn program() -> PathBuf {
     program
 }
 
+/// The text of a structure.
+fn structure(source: &str, name: &str) -> String {
+    let begin = source
+        .find(&format!("struct {name} {{"))
+        .unwrap_or_else(|| panic!("no struct {name} there: scripts/sync-tree patched"));
+    let end = source[begin..].find("\n};\n").unwrap();
+    format!("{}\n", &source[begin..begin + end + 3])
+}
+
 /// The text of a static function that returns `bool`.
 fn function(source: &str, name: &str) -> String {
-    let begin = ["static bool ", "static __always_inline bool "]
+    let kinds = [
+        "static bool ",
+        "static noinline bool ",
+        "static __always_inline bool ",
+    ];
+    let begin = kinds
         .iter()
         .find_map(|start| source.find(&format!("{start}{name}(")))
         .unwrap_or_else(|| panic!("no {name}() there: scripts/sync-tree patched"));
