@@ -125,7 +125,8 @@ fn sleep(depth: Depth) -> Outcome<Sleep> {
     let at = Span::new(before, host::reference()?);
     chip.restore()?;
     let length = host::ahead(Clock::Boottime)? + ahead.scaled(-1);
-    check!(length.lo >= SEC, "the host has slept {length} ns");
+    // Of the two seconds until an alarm may wake it, a slow machine takes a good part to fall asleep.
+    check!(length.lo > 0, "the host has slept {length} ns");
     Ok(Sleep { length, at })
 }
 
