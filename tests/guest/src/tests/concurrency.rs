@@ -5,8 +5,6 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use rustix::thread::sched_getaffinity;
-
 use crate::clock::{Clock, Way};
 use crate::failure::{check, fail, Context, Outcome};
 use crate::lines::Lines;
@@ -15,6 +13,7 @@ use crate::random::Random;
 use crate::runner::{tests, Setting};
 use crate::sys::Ns;
 use crate::task::{pin_to, resident, Task};
+use crate::timers::cpu::several;
 use crate::tracked::Tracked;
 use crate::vdso::Vdso;
 
@@ -137,10 +136,7 @@ fn some_rate(random: &mut Random) -> String {
 
 /// Has `clocks` read while another task changes the clock in ways that `lines` makes.
 fn run(setting: &Setting, clocks: &'static [Clock], lines: fn(&mut Random) -> String) -> Outcome {
-    let cpus = sched_getaffinity(None)
-        .context("sched_getaffinity")?
-        .count() as usize;
-    check!(cpus > 1, "there is one CPU: scripts/vm --cpus 4");
+    let cpus = several()?;
     let enough = setting.by_kernel(1_000_000, 100_000);
     let changes = setting.by_kernel(1000, 100);
 

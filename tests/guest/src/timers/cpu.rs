@@ -1,11 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! CPUs that go offline and come back.
+//! How many CPUs there are, and those that go offline and come back.
 
 use std::fs;
 
-use crate::failure::{fail, Context, Outcome};
+use rustix::system::uname;
+use rustix::thread::sched_getaffinity;
+
+use crate::failure::{check, fail, Context, Outcome, Trouble};
 use crate::host;
+
+/// How many CPUs there are: more than one, or it fails. Skips the test on a kernel that has
+/// only one, whatever the machine has.
+pub(crate) fn several() -> Outcome<usize> {
+    if !uname().version().to_string_lossy().contains("SMP") {
+        return Err(Trouble::Skip("the kernel has one CPU".into()));
+    }
+    let cpus = sched_getaffinity(None).context("sched_getaffinity")?;
+    check!(cpus.count() > 1, "there is one CPU: scripts/vm --cpus 4");
+    Ok(cpus.count() as usize)
+}
 
 fn set(cpu: usize, online: bool) -> Outcome {
     let path = format!("/sys/devices/system/cpu/cpu{cpu}/online");

@@ -8,8 +8,6 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use rustix::thread::sched_getaffinity;
-
 use crate::clock::Clock;
 use crate::failure::{check, Context, During, Outcome};
 use crate::host;
@@ -22,7 +20,7 @@ use crate::sys::Ns;
 use crate::task::Task;
 use crate::timers::board::shared_numbers;
 use crate::timers::counters::Counters;
-use crate::timers::cpu::{all_online, Offline};
+use crate::timers::cpu::{all_online, several, Offline};
 use crate::timers::worker::{Record, Worker};
 use crate::tracked::Tracked;
 
@@ -189,10 +187,7 @@ impl Torture<'_> {
 
 fn torture(setting: &Setting) -> Outcome {
     let enough = setting.expiries(50_000, 5000) as i64;
-    let cpus = sched_getaffinity(None)
-        .context("sched_getaffinity")?
-        .count() as usize;
-    check!(cpus > 1, "there is one CPU: scripts/vm --cpus 8");
+    let cpus = several()?;
     let mut random = Random::new(setting.seed);
     let counts = shared_numbers(NAMESPACES + 2)?;
     let (changes, unplugged) = (&counts[NAMESPACES], &counts[NAMESPACES + 1]);
