@@ -62,6 +62,13 @@ pub(crate) fn reference() -> Outcome<Ns> {
     Clock::Monotonic.now()
 }
 
+/// The shortest interval of a timer, and how late one may be: 1 ns, or a jiffy where timers expire
+/// with the tick.
+pub(crate) fn resolution() -> Ns {
+    let resolution = rustix::time::clock_getres(rustix::time::ClockId::Monotonic);
+    Ns::from(resolution.tv_sec) * 1_000_000_000 + Ns::from(resolution.tv_nsec)
+}
+
 /// Lets the reference advance by at least `ns`.
 pub(crate) fn pass(ns: Ns) -> Outcome {
     let until = reference()? + ns;

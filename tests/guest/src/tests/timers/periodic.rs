@@ -182,11 +182,16 @@ impl<'a> Watched<'a> {
     }
 }
 
+/// So much of reference time, as a period of a clock that runs at `rate`.
+fn some_milliseconds(rate: Parts) -> Ns {
+    // The kernel makes one that is shorter than its resolution longer.
+    (per_second(rate) / 250 / 1000 * 1000).max(host::resolution())
+}
+
 /// Runs a periodic timer through changes of its clock.
 fn run(host: &Namespace, timer: &dyn Periodic, timeout: Timeout, rate: Parts) -> Outcome {
     let pass = |ns| host.inside(|| host::pass(ns));
-    // Some milliseconds of reference time.
-    let period = per_second(rate) / 250 / 1000 * 1000;
+    let period = some_milliseconds(rate);
     let mut watched = Watched::start(timer, timeout, period)?;
     let mut verify = |what: &str| {
         for _ in 0..3 {
@@ -273,7 +278,7 @@ fn itimer(_: &Setting) -> Outcome {
 fn ticks(rate: Parts, entry: Entry) -> Outcome {
     let blocked = Blocked::new(libc::SIGALRM)?;
     let timer = Itimer::new(entry)?;
-    let period = per_second(rate) / 250 / 1000 * 1000;
+    let period = some_milliseconds(rate);
     let start = Clock::Monotonic.now()?;
     timer.arm(period, period)?;
     for i in 1..=20 {

@@ -7,6 +7,7 @@
 //! by instructions. That is what `--exact` says.
 
 use crate::failure::{fail, Outcome, Trouble};
+use crate::host;
 use crate::lines::Lines;
 use crate::namespace::Pending;
 use crate::runner::{tests, Setting};
@@ -116,7 +117,8 @@ fn lateness_on_host(setting: &Setting, row: Row) -> Outcome<Ns> {
     }
     // Now and then other work of the kernel comes first, which is not the call's lateness.
     late.sort_unstable();
-    Ok(late[1] + noise)
+    // Where timers expire with the tick, how late is a matter of luck.
+    Ok(late[1].max(host::resolution()) + noise)
 }
 
 /// Waits, and checks that it was long enough. Says how late it ended.
