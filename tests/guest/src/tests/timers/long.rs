@@ -5,6 +5,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::failure::{Context, Outcome, Trouble};
+use crate::host;
 use crate::lines::Lines;
 use crate::runner::{tests, Setting};
 use crate::sys::Ns;
@@ -75,7 +76,8 @@ fn parts_per_million(setting: &Setting) -> Outcome {
     let mut tally = Tally::default();
     let mut usual = wait(&rows, &World::Host, &mut tally)?;
     usual.sort_unstable();
-    let allowed = usual[usual.len() / 2] + NOISE;
+    // Where timers expire with the tick, how late is a matter of luck.
+    let allowed = usual[usual.len() / 2].max(host::resolution()) + NOISE;
     for rate in [(1, 50_000), (0, 999_950_000)] {
         let tracked = Tracked::new(&Lines::new().rate(rate.0, rate.1).monotonic(1000 * SEC))?;
         let world = World::Own(tracked.namespace, rate);
