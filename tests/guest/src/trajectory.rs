@@ -11,6 +11,8 @@
 
 use std::io::{self, Write};
 
+use rustix::time::{clock_getres, ClockId};
+
 use crate::clock::{ahead_of_raw, Clock};
 use crate::failure::{check, Context, During, Outcome};
 use crate::host;
@@ -30,6 +32,8 @@ const BEGIN: Ns = 1_600_000_020 * SEC - 1_300 * MSEC;
 const AHEAD: Ns = 150_000;
 /// Between two sequences that begin in namespaces, so that no two of them do anything at once.
 const STAGGER: Ns = 61 * MSEC;
+/// How often the host counts its time. Seconds of the clock are multiples of it.
+const BEAT: Ns = 500 * MSEC;
 
 /// What is printed.
 #[derive(Clone, Copy, Debug)]
@@ -137,6 +141,7 @@ impl Plan {
     /// Prints what the host's clock does, or what namespaces' clocks do.
     pub(crate) fn print(&self, in_namespaces: bool) -> Outcome {
         let mut tasks = Vec::new();
+        let _beats = if in_namespaces { None } else { Some(Task::spawn(beat)?) };
         for number in 0..self.sequences {
             let run = || self.run(number).during(format_args!("sequence {number}"));
             if !in_namespaces {
@@ -184,6 +189,30 @@ impl Plan {
             }
         }
         io::stdout().flush().context("output")
+    }
+}
+
+/// Has the host count its time a tick after each [`BEAT`] of it, and at each tick of the last two
+/// seconds of an `adjtime()`.
+///
+/// An idle host does so only when something happens, and would slew at the rate of the last second
+/// until then. Where nothing else happens, all that happens in between is more ticks; but it may
+/// slew by more than is left, if it counts several at once.
+fn beat() -> Outcome {
+    let adjuster = Adjuster::adjtimex(Entry::Native)?;
+    let tick = clock_getres(ClockId::RealtimeCoarse);
+    let tick = Ns::from(tick.tv_sec) * SEC + Ns::from(tick.tv_nsec);
+    let mut ticks = 0;
+    loop {
+        let (_, left) = adjuster.adjust(&Timex::of(modes::SINGLESHOT_READ))?;
+        let now = Clock::Realtime.now()?;
+        if left.offset != 0 && left.offset.abs() <= 1000 {
+            ticks = SEC / tick + 2;
+        }
+        let beat = if ticks > 0 { tick } else { BEAT };
+        ticks -= 1;
+        // Not until then by REALTIME, which is set back.
+        host::pass((now / beat + 1) * beat - now + tick)?;
     }
 }
 
