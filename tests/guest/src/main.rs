@@ -76,7 +76,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::runner::{Setting, Test};
-use crate::trajectory::Plan;
+use crate::trajectory::{Kind, Plan};
 
 /// Tests of time namespaces with a clock of their own.
 #[derive(Parser)]
@@ -117,6 +117,9 @@ struct Options {
     /// The same of clocks of namespaces, all at once
     #[arg(long, requires = "trajectories")]
     in_namespaces: bool,
+    /// By what all trajectories slew
+    #[arg(long, requires = "trajectories")]
+    kind: Option<Kind>,
     /// For how many seconds a trajectory is followed
     #[arg(long, value_name = "S", default_value_t = 3600)]
     seconds: u32,
@@ -183,6 +186,7 @@ fn main() -> ExitCode {
             sequences,
             seconds: options.seconds,
             seed: options.seed,
+            kind: options.kind,
         };
         plan.print(options.in_namespaces).map(|()| true)
     } else if options.list {

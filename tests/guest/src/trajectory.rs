@@ -11,6 +11,7 @@
 
 use std::io::{self, Write};
 
+use clap::ValueEnum;
 use rustix::time::{clock_getres, ClockId};
 
 use crate::clock::{ahead_of_raw, Clock};
@@ -44,6 +45,8 @@ pub(crate) struct Plan {
     pub(crate) seconds: u32,
     /// What the sequences depend on.
     pub(crate) seed: u64,
+    /// What they slew by, or each fifth by `adjtime()`.
+    pub(crate) kind: Option<Kind>,
 }
 
 /// What is done at a time since the begin, by RAW.
@@ -58,8 +61,8 @@ fn between(random: &mut Random, least: i64, most: i64) -> i64 {
 }
 
 /// What a sequence slews by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
     /// By phase offsets and frequencies, as NTP does.
     Ntp,
     /// By `adjtime()` as well, which slews 500 ppm from one tick to the next.
@@ -67,13 +70,6 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(number: usize) -> Self {
-        match number % 5 {
-            0 => Self::Adjtime,
-            _ => Self::Ntp,
-        }
-    }
-
     fn name(self) -> &'static str {
         match self {
             Self::Ntp => "ntp",
@@ -114,6 +110,13 @@ impl Kind {
 }
 
 impl Plan {
+    fn kind(&self, number: usize) -> Kind {
+        self.kind.unwrap_or(match number % 5 {
+            0 => Kind::Adjtime,
+            _ => Kind::Ntp,
+        })
+    }
+
     /// What is done in the sequence with that number: calls in its first half, and a sample every ten
     /// seconds, and soon after each call.
     fn events(&self, number: usize) -> Vec<(Ns, Event)> {
@@ -126,7 +129,7 @@ impl Plan {
         let mut time = 2 * SEC;
         for _ in 0..2 + random.below(5) {
             // In the middle of a second, or nearly.
-            let request = Kind::of(number).request(&mut random, sign);
+            let request = self.kind(number).request(&mut random, sign);
             events.push((time + 500 * MSEC, Event::Call(request)));
             events.push((time + 3_700 * MSEC, Event::Sample));
             time += Ns::from(between(&mut random, 5, i64::from(self.seconds / 12).max(6))) * SEC;
@@ -182,7 +185,7 @@ impl Plan {
                 Event::Sample => {
                     let (raw, now) = gained()?;
                     let (time, gain) = (raw - begin, now - start);
-                    let kind = Kind::of(number).name();
+                    let kind = self.kind(number).name();
                     let line = format!("{number} {kind} {time} {gain}\n");
                     io::stdout().write_all(line.as_bytes()).context("output")?;
                 }
