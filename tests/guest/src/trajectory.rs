@@ -27,8 +27,10 @@ use crate::tracked::Tracked;
 
 const SEC: Ns = 1_000_000_000;
 const MSEC: Ns = 1_000_000;
-/// When each sequence begins, by its clock: 1.3 s before a whole minute.
-const BEGIN: Ns = 1_600_000_020 * SEC - 1_300 * MSEC;
+/// When each sequence begins, by its clock: 1.3 s before a whole minute. As that is right after a
+/// tick, the ticks come a moment after the seconds, until it slews: the host notes a second late,
+/// with the next tick, and may otherwise be one whole tick late.
+const BEGIN: Ns = 1_600_000_020 * SEC - 1_300 * MSEC + MSEC / 10;
 /// So much before a time a sleep ends, and busy waiting begins.
 const AHEAD: Ns = 150_000;
 /// Between two sequences that begin in namespaces, so that no two of them do anything at once.
@@ -195,7 +197,7 @@ impl Plan {
     }
 }
 
-/// Has the host count its time a tick after each [`BEAT`] of it, and at each tick of the last two
+/// Has the host count its time in the tick after each [`BEAT`] of it, and in each tick of the last two
 /// seconds of an `adjtime()`.
 ///
 /// An idle host does so only when something happens, and would slew at the rate of the last second
@@ -205,17 +207,23 @@ fn beat() -> Outcome {
     let adjuster = Adjuster::adjtimex(Entry::Native)?;
     let tick = clock_getres(ClockId::RealtimeCoarse);
     let tick = Ns::from(tick.tv_sec) * SEC + Ns::from(tick.tv_nsec);
-    let mut ticks = 0;
+    let part = tick / 4;
+    let mut parts = 0;
     loop {
         let (_, left) = adjuster.adjust(&Timex::of(modes::SINGLESHOT_READ))?;
         let now = Clock::Realtime.now()?;
         if left.offset != 0 && left.offset.abs() <= 1000 {
-            ticks = SEC / tick + 2;
+            parts = (SEC + 2 * tick) / part;
         }
-        let beat = if ticks > 0 { tick } else { BEAT };
-        ticks -= 1;
+        let beat = if parts > 0 { tick } else { BEAT };
+        parts -= 1;
+        let past = now % beat;
+        let next = match past < tick {
+            true => (past / part + 1) * part,
+            false => beat + part,
+        };
         // Not until then by REALTIME, which is set back.
-        host::pass((now / beat + 1) * beat - now + tick)?;
+        host::pass(next - past)?;
     }
 }
 
