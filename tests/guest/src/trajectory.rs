@@ -146,7 +146,11 @@ impl Plan {
     /// Prints what the host's clock does, or what namespaces' clocks do.
     pub(crate) fn print(&self, in_namespaces: bool) -> Outcome {
         let mut tasks = Vec::new();
-        let _beats = if in_namespaces { None } else { Some(Task::spawn(beat)?) };
+        let _beats = if in_namespaces {
+            None
+        } else {
+            Some(Task::spawn(beat)?)
+        };
         for number in 0..self.sequences {
             let run = || self.run(number).during(format_args!("sequence {number}"));
             if !in_namespaces {
@@ -197,8 +201,8 @@ impl Plan {
     }
 }
 
-/// Has the host count its time in the tick after each [`BEAT`] of it, and in each tick of the last two
-/// seconds of an `adjtime()`.
+/// Has the host count its time in the tick after each [`BEAT`] of it, and in each tick of the last
+/// two seconds of an `adjtime()`.
 ///
 /// An idle host does so only when something happens, and would slew at the rate of the last second
 /// until then. Where nothing else happens, all that happens in between is more ticks; but it may
