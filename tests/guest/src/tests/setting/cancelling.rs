@@ -2,25 +2,29 @@
 
 //! Timerfds that are cancelled when REALTIME is set: when it is their own.
 
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
 
 use crate::clock::Clock;
 use crate::failure::{check_eq, Context, During, Outcome};
+use crate::host;
 use crate::lines::Lines;
 use crate::means::Means;
 use crate::namespace::{Namespace, Pending};
 use crate::runner::{tests, Setting};
 use crate::sys::Ns;
+use crate::task::Task;
 use crate::timers::call::Timeout;
 use crate::timers::calls::timerfd::TimerFd;
 use crate::timers::entry::Entry;
-use crate::timex::{self, modes, Timex};
+use crate::timex::{self, modes, Adjuster, Timex};
 use crate::tracked::Tracked;
 
 tests![
     by_all_means,
     by_adjustments,
     by_adjustments_of_host: mainline,
+    moved_while_host_is_set,
 ];
 
 const SEC: Ns = 1_000_000_000;
@@ -121,6 +125,81 @@ fn by_adjustments(_: &Setting) -> Outcome {
         tracked.namespace.inside(|| timex::adjust(&request))?;
         let verified = timers.verify(cancels);
         verified.during(format_args!("{request:?}"))?;
+    }
+    Ok(())
+}
+
+/// Sets the host's clock, and again to where it was.
+fn set_host(adjuster: &Adjuster) -> Outcome {
+    for (sec, usec) in [(0, 1), (-1, 999_999)] {
+        adjuster.adjust(&Timex::of(modes::SETOFFSET).step(sec, usec))?;
+    }
+    Ok(())
+}
+
+/// Arms one, which is done also when the answer is that it was cancelled before.
+fn arm(timer: &TimerFd) -> Outcome {
+    timer.arm(FAR, 0).or_else(|_| timer.arm(FAR, 0))
+}
+
+/// Arms all of them, without an end.
+fn arm_forever(timers: &[TimerFd]) -> ! {
+    loop {
+        for timer in timers {
+            // It says so if the timer was cancelled before.
+            let _ = timer.arm(FAR, 0);
+        }
+    }
+}
+
+/// Timers that go from the host's clock to that of a namespace and back, while the host walks the list
+/// of those that it has to cancel. A walker that is led astray does not come back.
+fn moved_while_host_is_set(setting: &Setting) -> Outcome {
+    let tracked = Tracked::new(&Lines::new().rate(1, 0))?;
+    let timers = (0..100).map(|_| armed(None)).collect::<Outcome<Vec<_>>>()?;
+    // Those who wait for it keep the walker at a timer for a while.
+    let mut waiters = Vec::new();
+    for _ in 0..200 {
+        let waiter = epoll::create(CreateFlags::CLOEXEC).context("epoll_create")?;
+        for timer in &timers {
+            let data = EventData::new_u64(0);
+            epoll::add(&waiter, timer.descriptor(), data, EventFlags::IN).context("epoll_ctl")?;
+        }
+        waiters.push(waiter);
+    }
+    let adjuster = Adjuster::adjtimex(Entry::Native)?;
+    let (_, before) = timex::read()?;
+    let walker = Task::spawn(|| loop {
+        set_host(&adjuster)?;
+    })?;
+    for _ in 0..setting.by_kernel(20, 10) {
+        let on_host = Task::spawn(|| arm_forever(&timers))?;
+        let inside = Task::spawn(|| {
+            tracked.namespace.enter()?;
+            arm_forever(&timers)
+        })?;
+        host::pass(SEC / 10)?;
+        on_host.stop()?;
+        inside.stop()?;
+    }
+    walker.stop()?;
+
+    timers.iter().try_for_each(arm)?;
+    set_host(&adjuster)?;
+    timex::adjust(&Timex::of(modes::STATUS).status(before.status))?;
+    for timer in &timers {
+        check_eq!(timer.read(), Err(Errno::CANCELED), "a timer of the host's");
+    }
+    tracked.namespace.inside(|| {
+        timers.iter().try_for_each(arm)?;
+        timex::adjust(&Timex::of(modes::SETOFFSET).step(0, 1)).map(drop)
+    })?;
+    for timer in &timers {
+        check_eq!(
+            timer.read(),
+            Err(Errno::CANCELED),
+            "a timer of the namespace's"
+        );
     }
     Ok(())
 }
