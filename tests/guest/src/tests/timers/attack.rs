@@ -3,25 +3,33 @@
 //! A user without privilege who changes clocks and arms timers as fast as can be, on all CPUs: the
 //! interrupts that this costs everybody are limited, however many namespaces he has.
 
+use std::fs;
+
+use rustix::io::Errno;
 use rustix::process::{setrlimit, Resource, Rlimit};
-use rustix::thread::sched_getaffinity;
+use rustix::thread::{sched_getaffinity, UnshareFlags};
 
 use crate::clock::Clock;
-use crate::failure::{check, Context, During, Outcome};
+use crate::failure::{check, check_eq, Context, During, Outcome, Trouble};
 use crate::host;
 use crate::module::Counter;
 use crate::namespace::{Namespace, Pending};
 use crate::proc_file::ProcFile;
 use crate::random::Random;
 use crate::runner::{tests, Setting};
-use crate::sys::Ns;
+use crate::sys::{clock_settime, unshare, Ns};
 use crate::task::{pin_to, Gate, Task};
 use crate::tests::unprivileged::{become_nobody, unshare_user};
 use crate::timers::call::Timeout;
 use crate::timers::calls::timerfd::TimerFd;
 use crate::timers::entry::Entry;
 
-tests![one_namespace, many_namespaces,];
+tests![
+    one_namespace,
+    many_namespaces,
+    one_cpu,
+    clocks_that_timers_keep,
+];
 
 const SEC: Ns = 1_000_000_000;
 const MSEC: Ns = 1_000_000;
@@ -64,11 +72,26 @@ fn hammer(namespaces: &[Namespace], seed: u64) -> Outcome {
     }
 }
 
+fn cpus() -> Outcome<usize> {
+    let cpus = sched_getaffinity(None).context("sched_getaffinity")?;
+    Ok(cpus.count() as usize)
+}
+
+/// Waits until one of them fails.
+fn watch(hands: &mut [Task]) -> Outcome {
+    loop {
+        for hand in &mut *hands {
+            if !hand.is_running()? {
+                hand.outcome().during("an attacker")?;
+            }
+        }
+        host::pass(10 * MSEC)?;
+    }
+}
+
 /// An ordinary user with `count` namespaces, and a process for each CPU.
 fn attack(setting: &Setting, count: usize) -> Outcome {
-    let cpus = sched_getaffinity(None)
-        .context("sched_getaffinity")?
-        .count() as usize;
+    let cpus = cpus()?;
     let ready = Gate::new()?;
     let mut attacker = Task::spawn(|| {
         let many = Rlimit {
@@ -92,14 +115,7 @@ fn attack(setting: &Setting, count: usize) -> Outcome {
             })?);
         }
         ready.open()?;
-        loop {
-            for hand in &mut hands {
-                if !hand.is_running()? {
-                    hand.outcome().during("an attacker")?;
-                }
-            }
-            host::pass(10 * MSEC)?;
-        }
+        watch(&mut hands)
     })?;
     ready.wait_for(&mut attacker)?;
     host::pass(100 * MSEC)?;
@@ -134,6 +150,101 @@ fn attack(setting: &Setting, count: usize) -> Outcome {
         "{ipis} IPIs in {passed} ns on {cpus} CPUs, {allowed} are allowed"
     );
     Ok(())
+}
+
+/// Sets a clock to shortly before a time that a timer on the first CPU waits for, and far back.
+fn push_and_pull(cpu: usize) -> Outcome {
+    const TIME: Ns = 2_000_000_000 * SEC;
+    let timeout = Timeout::absolute(Clock::Realtime);
+    let timer = TimerFd::new(Entry::Native, timeout, libc::TFD_NONBLOCK)?;
+    loop {
+        pin_to(0)?;
+        timer.arm(TIME, 0)?;
+        pin_to(cpu)?;
+        for before in [MSEC / 2, 3600 * SEC] {
+            clock_settime(libc::CLOCK_REALTIME, TIME - before).context("clock_settime")?;
+        }
+    }
+}
+
+/// All CPUs, the first one included, want the first to look for its timers at the same times.
+fn one_cpu(setting: &Setting) -> Outcome {
+    const CLOCKS: usize = 24;
+    let cpus = cpus()?;
+    let ready = Gate::new()?;
+    let mut attacker = Task::spawn(|| {
+        become_nobody()?;
+        unshare_user()?;
+        let mut hands = Vec::new();
+        for i in 0..CLOCKS {
+            Pending::new()?.write("rate 1 0\n")?;
+            let namespace = Namespace::for_children()?;
+            hands.push(Task::spawn(|| {
+                namespace.enter()?;
+                // One on the first CPU itself.
+                push_and_pull(if i == 0 { 0 } else { 1 + i % (cpus - 1).max(1) })
+            })?);
+        }
+        ready.open()?;
+        watch(&mut hands)
+    })?;
+    ready.wait_for(&mut attacker)?;
+
+    let begun = host::reference()?;
+    let before = Counter::Ipis.read()?;
+    host::pass(setting.by_kernel(5, 10) * SEC)?;
+    let ipis = Counter::Ipis.read()? - before;
+    let passed = host::reference()? - begun;
+    attacker.stop()?;
+    let allowed = (Ns::from(LIMIT) * passed / SEC) as u64;
+    println!("    {ipis} IPIs in {} ms to one CPU", passed / MSEC);
+    check!(
+        ipis <= allowed,
+        "{ipis} IPIs in {passed} ns, {allowed} are allowed"
+    );
+    Ok(())
+}
+
+/// Clocks that outlive their namespaces, because timers hold them, count as namespaces.
+fn clocks_that_timers_keep(_: &Setting) -> Outcome {
+    Task::spawn(|| {
+        become_nobody()?;
+        unshare_user()?;
+        fs::write("/proc/sys/user/max_time_namespaces", "3").context("the limit")?;
+        // A namespace, of which nothing is left but the timer.
+        let left_timer = || {
+            Pending::new()?.write("rate 1 0\n")?;
+            let timer = TimerFd::new(
+                Entry::Native,
+                Timeout::absolute(Clock::Realtime),
+                libc::TFD_NONBLOCK,
+            )?;
+            Task::spawn(|| {
+                Namespace::for_children()?.enter()?;
+                timer.arm(2_000_000_000 * SEC, 0)
+            })?
+            .join()?;
+            Ok::<_, Trouble>(timer)
+        };
+        let mut timers = Vec::new();
+        for _ in 0..3 {
+            timers.push(left_timer().during("as many as are allowed")?);
+        }
+        // What this process still has for its children is the third.
+        let unshare = || unshare(UnshareFlags::NEWTIME);
+        check_eq!(unshare(), Err(Errno::NOSPC), "one more namespace");
+        drop(timers);
+        let end = host::reference()? + 10 * SEC;
+        while unshare() == Err(Errno::NOSPC) {
+            check!(
+                host::reference()? < end,
+                "clocks without timers still count"
+            );
+            host::pass(MSEC)?;
+        }
+        unshare().context("a namespace with no timer does not keep the next from being made")
+    })?
+    .join()
 }
 
 fn one_namespace(setting: &Setting) -> Outcome {
