@@ -138,7 +138,11 @@ impl Plan {
                 Some(offset) => ahead(host.realtime, offset),
                 None => old.read(Clock::Realtime, at, host.sleep),
             },
-            tai_seconds: self.clocks.ntp().tai(),
+            tai_seconds: if self.is_clone {
+                self.clocks.ntp().tai()
+            } else {
+                host.tai_seconds
+            },
         };
         let timeline = Timeline::start(&start)?;
         let ntp = self.ntp().map(|mut ntp| {

@@ -25,6 +25,7 @@ tests![
     offsets_hold_as_of_first_entry,
     entered_by_fork,
     tai_as_host,
+    tai_as_host_at_first_entry,
 ];
 
 const SEC: Ns = 1_000_000_000;
@@ -190,6 +191,21 @@ fn tai_as_host(_: &Setting) -> Outcome {
     let result = check_tai(AHEAD);
     sys::set_tai(before).context("setting TAI back")?;
     result?.verify().during("the host's TAI has changed")
+}
+
+fn tai_as_host_at_first_entry(_: &Setting) -> Outcome {
+    const AHEAD: i32 = 38;
+    let lines = Lines::new().rate(2, 0);
+    let pending = Pending::new()?;
+    pending.write(lines)?;
+    let namespace = pending.detach()?;
+    let before = sys::discipline().context("adjtimex")?.tai;
+    sys::set_tai(AHEAD).context("setting TAI")?;
+    let tracked = Tracked::start(namespace, &lines);
+    sys::set_tai(before).context("setting TAI back")?;
+    let tracked = tracked?;
+    check_eq!(tracked.state()?.0.tai, AHEAD.into(), "tai");
+    Ok(())
 }
 
 fn check_tai(ahead: i32) -> Outcome<Tracked> {
