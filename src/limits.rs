@@ -12,9 +12,11 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// The latest time that a clock may be set to, ns, as mainline has it for offsets: half of
-/// `KTIME_MAX`, so that the clock can go on for a while.
-const SETTABLE_MAX: u64 = KTIME_MAX / 2;
+const NSEC_PER_SEC: u64 = 1_000_000_000;
+
+/// The latest time that a clock may be set to, ns, as mainline has it for offsets, to the second:
+/// half of `KTIME_MAX`, so that the clock can go on for a while.
+const SETTABLE_MAX: u64 = (KTIME_MAX / NSEC_PER_SEC / 2 + 1) * NSEC_PER_SEC - 1;
 
 /// Checks that each clock would read a time from 0 to [`SETTABLE_MAX`] if it were set as requested
 /// now, else `ERANGE`.
