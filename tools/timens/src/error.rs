@@ -76,6 +76,9 @@ pub(crate) enum Error {
     /// A frozen clock, where one is needed that runs.
     #[error("that clock is frozen")]
     Frozen,
+    /// A slew that would be none.
+    #[error("a slew is at least a microsecond; 0 ends one that is under way")]
+    SlewTooSmall,
     /// A namespace that everybody has left while it was changed.
     #[error("no process is left in {0}")]
     NobodyLeft(Inode),
@@ -244,6 +247,7 @@ impl Error {
             }
             Error::NoSuchProcess(_)
             | Error::NobodyLeft(_)
+            | Error::SlewTooSmall
             | Error::Adjtimex(_)
             | Error::When(_)
             | Error::Exec { .. }

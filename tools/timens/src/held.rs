@@ -61,8 +61,14 @@ impl Held {
 
     /// Its clock.
     pub(crate) fn clock(&mut self) -> Result<Clock, Error> {
-        let clock = self.ask(|procfs, who| procfs.clock(who))?;
-        clock.ok_or(Error::PlainNamespace)
+        self.ask(|procfs, who| match procfs.clock(who)? {
+            None => {
+                // So is that of a process that has ended meanwhile.
+                procfs.namespace(who, Link::TimeForChildren)?;
+                Err(Error::PlainNamespace)
+            }
+            Some(clock) => Ok(clock),
+        })
     }
 
     /// Changes its clock.

@@ -8,34 +8,18 @@ use crate::procfs::{Procfs, Who};
 use jiff::{SignedDuration, Timestamp};
 use rustix::time::{clock_gettime, ClockId};
 
-/// How to tell the host's date from this program's own, while that stays in its time namespace.
-///
-/// The two differ only when the program itself runs in a namespace with a clock of its own.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Host {
-    /// How far this program's REALTIME is ahead of the host's.
-    ahead: SignedDuration,
-}
-
-impl Host {
-    /// Looks where this program is.
-    pub(crate) fn look(procfs: &Procfs) -> Result<Host, Error> {
-        let own = procfs.clock_if_known(Who::Caller)?;
-        let ahead = own.map_or(SignedDuration::ZERO, |own| own.realtime.into());
-        Ok(Host { ahead })
-    }
-
-    /// The host's CLOCK_REALTIME now.
-    pub(crate) fn now(self) -> Timestamp {
-        Timestamp::now()
-            .saturating_sub(self.ahead)
-            .expect("only a span with calendar units can fail")
-    }
-}
-
 /// The host's CLOCK_REALTIME now, wherever this program is.
+///
+/// Where that is on a clock of its own it is a moment too early, and never too late: what relates to
+/// it is never behind.
 pub(crate) fn now(procfs: &Procfs) -> Result<Timestamp, Error> {
-    Ok(Host::look(procfs)?.now())
+    // Before what it is ahead by, which grows on a fast clock.
+    let now = Timestamp::now();
+    let own = procfs.clock_if_known(Who::Caller)?;
+    let ahead = own.map_or(SignedDuration::ZERO, |own| own.realtime.into());
+    Ok(now
+        .saturating_sub(ahead)
+        .expect("only a span with calendar units can fail"))
 }
 
 /// What the host's clocks read at one moment.
@@ -52,19 +36,25 @@ pub(crate) struct HostClocks {
 }
 
 impl HostClocks {
-    /// Reads them, one after the other.
+    /// Reads them, one after the other: a moment too early, as [`now`] does.
     pub(crate) fn read(procfs: &Procfs) -> Result<HostClocks, Error> {
-        let offsets = own_offsets(procfs)?;
         let read = |id| {
             let time = clock_gettime(id);
             // CAST: below 10^9.
             SignedDuration::new(time.tv_sec, time.tv_nsec as i32)
         };
+        let own = HostClocks {
+            realtime: read(ClockId::Realtime),
+            monotonic: read(ClockId::Monotonic),
+            boottime: read(ClockId::Boottime),
+            raw: read(ClockId::MonotonicRaw),
+        };
+        let offsets = own_offsets(procfs)?;
         Ok(HostClocks {
-            realtime: read(ClockId::Realtime) - offsets.realtime,
-            monotonic: read(ClockId::Monotonic) - offsets.monotonic,
-            boottime: read(ClockId::Boottime) - offsets.boottime,
-            raw: read(ClockId::MonotonicRaw) - offsets.raw,
+            realtime: own.realtime - offsets.realtime,
+            monotonic: own.monotonic - offsets.monotonic,
+            boottime: own.boottime - offsets.boottime,
+            raw: own.raw - offsets.raw,
         })
     }
 }

@@ -7,6 +7,10 @@ use crate::decimal::{self, BILLION};
 use crate::sys::timex::{Adjustment, Constant, STA_DEL, STA_INS, STA_NANO, STA_PLL, STA_RONLY};
 use serde::{Deserialize, Serialize};
 
+/// Time state: a second is to be inserted.
+const TIME_INS: u8 = 1;
+/// Time state: a second is to be left out.
+const TIME_DEL: u8 = 2;
 /// Time state: a second has just been inserted.
 const TIME_OOP: u8 = 3;
 /// Time state: the clock is not synchronised, which hides the others.
@@ -96,11 +100,18 @@ impl Ntp {
 
     /// The second that is to be inserted (-1) or left out (1) at the end of the day, or neither.
     pub(crate) fn pending_leap(&self) -> i64 {
-        match (self.state < TIME_OOP, self.status) {
-            (true, status) if status & STA_INS != 0 => -1,
-            (true, status) if status & STA_DEL != 0 => 1,
+        match (self.state, self.status) {
+            // Of two that are asked for it goes by the one that it has noticed first.
+            (TIME_DEL, status) if status & STA_DEL != 0 => 1,
+            (..TIME_OOP, status) if status & STA_INS != 0 => -1,
+            (..TIME_OOP, status) if status & STA_DEL != 0 => 1,
             _ => 0,
         }
+    }
+
+    /// Whether a leap second comes at the end of this day: the clock has noticed that it is asked for.
+    pub(crate) fn is_leap_expected(&self) -> bool {
+        self.pending_leap() != 0 && matches!(self.state, TIME_INS | TIME_DEL)
     }
 
     /// Whether nobody can tell if the leap second that is asked for has been made.
@@ -131,6 +142,8 @@ impl Ntp {
     pub(crate) fn replay(&self, tai: i64) -> Vec<Adjustment> {
         let status = match self.pending_leap() {
             0 => self.without_leap().status,
+            // A clock that has noticed neither would insert.
+            1 => self.status & !STA_INS,
             _ => self.status,
         };
         let mut calls = vec![
@@ -288,6 +301,8 @@ timezone -60 1
             (0, STA_INS, -1, STA_INS),
             (1, STA_INS, -1, STA_INS),
             (2, STA_DEL, 1, STA_DEL),
+            (1, STA_INS | STA_DEL, -1, STA_INS | STA_DEL),
+            (2, STA_INS | STA_DEL, 1, STA_DEL),
             (3, STA_INS, 0, 0),
             (4, STA_INS, 0, 0),
             (4, STA_DEL, 0, 0),

@@ -99,6 +99,11 @@ pub(crate) struct Mount {
     pub(crate) path: PathBuf,
 }
 
+/// Whether there is a file or a link of that name.
+fn is_entry(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
 /// A proc file system.
 #[derive(Clone, Debug)]
 pub(crate) struct Procfs {
@@ -179,7 +184,8 @@ impl Procfs {
     /// file unless the kernel has `missing` to say.
     fn unreachable(&self, who: Who, path: &Path, error: io::Error, missing: Error) -> Error {
         match Errno::from_io_error(&error) {
-            Some(Errno::NOENT) if self.path(who, "").exists() => missing,
+            // A process that has ended, but that nobody has waited for, has links that lead nowhere.
+            Some(Errno::NOENT) if self.path(who, "").exists() && !is_entry(path) => missing,
             Some(Errno::NOENT | Errno::SRCH) if who == Who::Caller => Error::NoProcfs,
             Some(Errno::NOENT | Errno::SRCH) => Error::NoSuchProcess(who),
             Some(Errno::ACCESS | Errno::PERM) => Error::LookNotPermitted(who),

@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::host::HostClocks;
 use crate::ntp::{rate_fixed, Ntp};
 use crate::procfs::{Control, Link, Procfs, Who};
+use crate::rate::Rate;
 use crate::run::{execute, make_namespace, say_request};
 use crate::saved::Saved;
 use crate::sys::timex;
@@ -43,6 +44,11 @@ pub(crate) fn restore(procfs: &Procfs, args: &RestoreArgs, log: Log) -> Result<I
 
     target::enter(&procfs.link(Who::Caller, Link::TimeForChildren))?;
     replay(&saved, log)?;
+    if !saved.rate().is_frozen() {
+        let request = Request::rate(saved.rate());
+        procfs.request(Who::Caller, Control::Clock, &request)?;
+        say_request(log, &request);
+    }
     say_what_differs(&saved, &own_clock(procfs)?, &host, log);
     Err(execute(&args.command))
 }
@@ -74,7 +80,8 @@ fn elapsed(saved: &Saved, host: &HostClocks) -> Result<SignedDuration, Error> {
     }
 }
 
-/// The request for a namespace that continues a saved one when the host's clocks read `host`.
+/// The request for a namespace that continues a saved one when the host's clocks read `host`. It is
+/// frozen, so that nothing passes while it gets its discipline.
 fn request(saved: &Saved, host: &HostClocks) -> Request {
     let ahead = |clock: crate::offset::Offset, host: SignedDuration| {
         Some(SignedDuration::from(clock).saturating_sub(host).into())
@@ -83,7 +90,7 @@ fn request(saved: &Saved, host: &HostClocks) -> Request {
         realtime: ahead(saved.clocks.realtime, host.realtime),
         monotonic: ahead(saved.clocks.monotonic, host.monotonic),
         boottime: ahead(saved.clocks.boottime, host.boottime),
-        rate: Some(saved.rate()),
+        rate: Some(Rate::FROZEN),
     }
 }
 
@@ -103,7 +110,12 @@ fn replay(saved: &Saved, log: Log) -> Result<(), Error> {
     // Unlike the host's, a namespace's first time zone does not move its date.
     timex::set_timezone(saved.timezone.minutes_west, saved.timezone.dst)
         .map_err(Error::from_adjtimex)?;
-    for adjustment in saved.ntp.replay(saved.tai.max(0)) {
+    let mut ntp = saved.ntp;
+    if saved.is_about_to_leap() {
+        complain("the leap second was less than a second away: it is left out");
+        ntp = ntp.without_leap();
+    }
+    for adjustment in ntp.replay(saved.tai.max(0)) {
         log.say(&format!("adjtimex: {adjustment}"));
         adjustment.apply().map_err(Error::from_adjtimex)?;
     }
@@ -155,7 +167,7 @@ mod tests {
         assert_eq!(
             request(&saved(), &host(1000)).to_string(),
             "monotonic -995 0\nboottime -1007 500000000\nrealtime -1001 500000000\n\
-             rate 1 50000\n"
+             rate 0 0\n"
         );
     }
 
@@ -166,7 +178,7 @@ mod tests {
         // At 50 ppm and, by the discipline, another 99 ppm.
         assert_eq!(
             request(&saved().after(elapsed), &host(1000)).to_string(),
-            "monotonic 5 149004950\nboottime -7 649004950\nrealtime -1 649004950\nrate 1 50000\n"
+            "monotonic 5 149004950\nboottime -7 649004950\nrealtime -1 649004950\nrate 0 0\n"
         );
     }
 

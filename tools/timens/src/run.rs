@@ -10,7 +10,7 @@
 use crate::cli::RunArgs;
 use crate::clock::Request;
 use crate::error::Error;
-use crate::host::Host;
+use crate::host;
 use crate::procfs::{Control, Procfs, Who};
 use crate::request::say_rounding;
 use crate::sys::{self, NewNamespace};
@@ -26,13 +26,13 @@ use std::process::Command;
 pub(crate) fn run(procfs: &Procfs, args: &RunArgs, log: Log) -> Result<Infallible, Error> {
     // Fails on a kernel without clocks, before anything is changed.
     let continues = procfs.clock(Who::Caller)?.is_some();
-    let host = Host::look(procfs)?;
-    args.request(host.now(), continues)?;
+    args.request(host::now(procfs)?, continues)?;
     say_rounding(args.clock.rate.asked(), log);
 
     make_namespace(args.user, log)?;
-    // Once more, for what has passed since then would be added to the date.
-    let request = args.request(host.now(), continues)?;
+    // Once more, for what has passed since then would be added to the date. The new namespace, which
+    // this process's files speak of now, reads what the old one does.
+    let request = args.request(host::now(procfs)?, continues)?;
     if request != Request::default() {
         procfs.request(Who::Caller, Control::Offsets, &request)?;
         say_request(log, &request);

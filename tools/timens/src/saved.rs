@@ -217,6 +217,13 @@ impl Saved {
         .with_leap_since(self.clocks.realtime.secs())
     }
 
+    /// Whether a leap second comes at the end of this second. A clock that is told of it now notices
+    /// it only then, and would leap a day later.
+    pub(crate) fn is_about_to_leap(&self) -> bool {
+        let last = DAY - 1 - self.ntp.pending_leap().max(0);
+        self.ntp.is_leap_expected() && self.clocks.realtime.secs().rem_euclid(DAY) >= last
+    }
+
     /// This, with the leap second made that was pending at the date `before`, if its time has come.
     fn with_leap_since(self, before: i64) -> Saved {
         let leap = self.ntp.pending_leap();
@@ -467,6 +474,12 @@ pub(crate) mod tests {
             let date = after.clocks.realtime.secs() - midnight;
             (date, after.tai, after.ntp.status)
         };
+        assert!(pending(1, 0x11, 1).is_about_to_leap());
+        assert!(!pending(1, 0x11, 2).is_about_to_leap());
+        assert!(pending(2, 0x21, 2).is_about_to_leap());
+        assert!(!pending(2, 0x21, 3).is_about_to_leap());
+        // It has not been noticed in time: nothing comes now.
+        assert!(!pending(0, 0x11, 1).is_about_to_leap());
         let inserted = pending(1, 0x11, 10);
         assert_eq!(after(inserted.clone(), 9), (-1, 37, 0x11));
         assert_eq!(after(inserted.clone(), 10), (-1, 38, 0x01));

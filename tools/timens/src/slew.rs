@@ -30,6 +30,7 @@ const TICK: Timespec = Timespec {
 
 /// Starts a slew, sets the frequency, or both.
 pub(crate) fn slew(procfs: &Procfs, args: &SlewArgs, log: Log) -> Result<(), Error> {
+    let by = args.by.map(in_micros).transpose()?;
     let subject = args.target.target.find(procfs)?;
     let clock = Held::to_change(procfs, &subject, log)?.clock()?;
     // Without a discipline of the namespace's own, it would be the host's that changes.
@@ -48,8 +49,7 @@ pub(crate) fn slew(procfs: &Procfs, args: &SlewArgs, log: Log) -> Result<(), Err
         adjustment.apply().map_err(Error::from_adjtimex)?;
         log.say(&format!("frequency {freq} / 2^16 ppm"));
     }
-    if let Some(by) = args.by {
-        let micros = in_micros(by);
+    if let Some(micros) = by {
         let left = timex::slew(micros).map_err(Error::from_adjtimex)?;
         log.say(&format!("slew {micros} us, in place of {left} us"));
     }
@@ -110,12 +110,17 @@ fn pause(left: i64) -> Duration {
 }
 
 /// The nearest number of whole microseconds.
-fn in_micros(duration: SignedDuration) -> i64 {
+fn in_micros(duration: SignedDuration) -> Result<i64, Error> {
     let micros = (duration.as_nanos() + 500).div_euclid(1000);
-    i64::try_from(micros).unwrap_or(match duration.is_negative() {
-        true => i64::MIN,
-        false => i64::MAX,
-    })
+    if micros == 0 && !duration.is_zero() {
+        return Err(Error::SlewTooSmall);
+    }
+    Ok(
+        i64::try_from(micros).unwrap_or(match duration.is_negative() {
+            true => i64::MIN,
+            false => i64::MAX,
+        }),
+    )
 }
 
 #[cfg(test)]
@@ -134,13 +139,23 @@ mod tests {
 
     #[test]
     fn durations_are_rounded_to_microseconds() {
-        let micros = |nanos| in_micros(SignedDuration::from_nanos(nanos));
+        let micros = |nanos| in_micros(SignedDuration::from_nanos(nanos)).unwrap();
+        assert_eq!(micros(0), 0);
+        assert_eq!(micros(500), 1);
         assert_eq!(micros(1_499), 1);
         assert_eq!(micros(1_500), 2);
         assert_eq!(micros(-1_499), -1);
         assert_eq!(micros(-250_000_000), -250_000);
-        assert_eq!(in_micros(SignedDuration::MAX), i64::MAX);
-        assert_eq!(in_micros(SignedDuration::MIN), i64::MIN);
+        assert_eq!(in_micros(SignedDuration::MAX).unwrap(), i64::MAX);
+        assert_eq!(in_micros(SignedDuration::MIN).unwrap(), i64::MIN);
+    }
+
+    #[test]
+    fn a_slew_too_small_to_be_one_does_not_end_another() {
+        for nanos in [499, -499, 1] {
+            let result = in_micros(SignedDuration::from_nanos(nanos));
+            assert!(matches!(result, Err(Error::SlewTooSmall)), "{result:?}");
+        }
     }
 
     #[test]

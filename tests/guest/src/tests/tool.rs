@@ -35,9 +35,30 @@ tests![
     slew,
     frequency,
     by_an_ordinary_user,
+    of_one_that_nobody_waits_for,
 ];
 
 const SEC: Ns = 1_000_000_000;
+
+/// A process that has ended, but is not gone: nothing is wrong with the kernel because of it.
+fn of_one_that_nobody_waits_for(_: &Setting) -> Outcome {
+    let mut ended = Command::new("true").spawn().context("true")?;
+    let pid = ended.id();
+    let stat = || fs::read_to_string(format!("/proc/{pid}/stat")).context("stat");
+    while !stat()?.contains(") Z ") {
+        host::pass(SEC / 1000)?;
+    }
+    for arguments in ["show", "step 1", "slew 1", "freeze", "save"] {
+        let (name, rest) = arguments.split_once(' ').unwrap_or((arguments, ""));
+        let output = timens(format_args!("{name} {pid} {rest}"))?
+            .output()
+            .context(arguments)?;
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        check_eq!(output.status.code(), Some(1), "{arguments}: {complaint}");
+        check!(complaint.contains("no process"), "{arguments}: {complaint}");
+    }
+    ended.wait().context("wait").map(drop)
+}
 
 /// Clocks whose readings a save keeps. RAW follows from MONOTONIC, and coarse ones from these.
 const KEPT: [Clock; 4] = [
