@@ -4,6 +4,8 @@
 
 use crate::error::Error;
 use crate::sys::interrupt::Interrupts;
+use rustix::event::{poll, PollFd, PollFlags, Timespec};
+use std::io::stdout;
 use std::time::{Duration, Instant};
 
 /// A period, and what can end the waiting for it.
@@ -30,9 +32,34 @@ impl Beat {
     pub(crate) fn wait(&mut self) -> Result<bool, Error> {
         // After a stop of any kind there is nothing to catch up on.
         self.next = (self.next + self.every).max(Instant::now());
+        self.interrupted(self.next).map(|interrupted| !interrupted)
+    }
+
+    /// Waits until standard output takes something; says whether to go on, which a signal denies.
+    pub(crate) fn until_output(&self) -> Result<bool, Error> {
+        /// How long a signal may have to wait for.
+        const PAUSE: Duration = Duration::from_millis(20);
+        const NOW: Timespec = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        let stdout = stdout();
+        loop {
+            let ready = poll(&mut [PollFd::new(&stdout, PollFlags::OUT)], Some(&NOW));
+            // Whatever else is wrong with it, writing will tell.
+            if ready != Ok(0) {
+                return Ok(true);
+            }
+            if self.interrupted(Instant::now() + PAUSE)? {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Waits until `deadline`; says whether a signal came instead.
+    fn interrupted(&self, deadline: Instant) -> Result<bool, Error> {
         self.interrupts
-            .before(self.next)
-            .map(|interrupted| !interrupted)
+            .before(deadline)
             .map_err(|errno| Error::system("sigtimedwait", errno))
     }
 }

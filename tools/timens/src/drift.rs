@@ -65,12 +65,16 @@ fn wander(
 ) -> Result<(), Error> {
     let mut changes = 0;
     loop {
-        let deviation = walk.next();
-        held.request(&Request::rate(deviate(base, deviation)))?;
+        let rate = deviate(base, walk.next());
+        held.request(&Request::rate(rate))?;
+        // Who does not read what this prints can end it all the same.
+        if !beat.until_output()? {
+            return Ok(());
+        }
         writeln!(
             output,
             "{} ppm",
-            decimal::format_signed(deviation.into(), 3)
+            decimal::format_signed(deviation(base, rate), 3)
         )
         .and_then(|()| output.flush())
         .map_err(Error::Output)?;
@@ -115,6 +119,13 @@ fn deviate(base: Rate, deviation: i64) -> Rate {
     let nanos = (scaled + BILLION / 2) / BILLION;
     let nanos = u64::try_from(nanos).unwrap_or(0).max(1);
     Rate::from_nanos(nanos).unwrap_or(Rate::MAX)
+}
+
+/// How far `rate` deviates from `base`, which is not 0, in 10^-9 of it: the nearest.
+fn deviation(base: Rate, rate: Rate) -> i128 {
+    let base = i128::from(base.nanos());
+    let scaled = (i128::from(rate.nanos()) - base) * BILLION;
+    (scaled + base / 2).div_euclid(base)
 }
 
 #[cfg(test)]
@@ -167,6 +178,17 @@ mod tests {
             deviate(rate("0.000000001"), -999_999_999),
             rate("0.000000001")
         );
+    }
+
+    #[test]
+    fn what_is_printed_is_what_is_set() {
+        let rate = |text| crate::rate::parse(text).unwrap().rate;
+        let set = |base, asked| deviation(base, deviate(base, asked));
+        assert_eq!(set(Rate::ONE, -12_345), -12_345);
+        assert_eq!(set(rate("2"), 10_001), 10_001);
+        assert_eq!(set(Rate::MAX, 12_300), 0);
+        assert_eq!(set(rate("0.001"), 1_400), 1_000);
+        assert_eq!(set(rate("0.001"), -1_600), -2_000);
     }
 
     /// What a drift of three changes prints, and the last request.

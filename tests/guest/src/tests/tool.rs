@@ -8,10 +8,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+use rustix::pipe::{fcntl_setpipe_size, pipe};
 use rustix::process::{kill_process, Pid, Signal};
 
 use crate::clock::{Clock, Way};
-use crate::failure::{check, check_eq, Context, During, Outcome};
+use crate::failure::{check, check_eq, Context, During, Outcome, Trouble};
 use crate::host;
 use crate::lines::Lines;
 use crate::namespace::Namespace;
@@ -28,6 +29,7 @@ tests![
     strobe,
     strobe_is_interrupted,
     drift,
+    drift_that_nobody_reads,
     watch,
     restored_fields,
     restored_clocks,
@@ -253,6 +255,31 @@ fn drift(_: &Setting) -> Outcome {
         state.monotonic,
         "offset of REALTIME and MONOTONIC"
     );
+    resident.stop()
+}
+
+/// One that cannot print any more is ended by a signal nevertheless, and leaves the rate as it was.
+fn drift_that_nobody_reads(_: &Setting) -> Outcome {
+    let tracked = Tracked::new(&Lines::new().rate(2, 0))?;
+    let resident = resident(&tracked.namespace)?;
+    let (reader, writer) = pipe().context("pipe")?;
+    fcntl_setpipe_size(&writer, 8192).context("F_SETPIPE_SZ")?;
+    let pid = resident.pid();
+    let drift = format_args!("drift {pid} --max-ppm 30 --step-ppm 10 --every 1ms --seed 7");
+    let mut drift = timens(drift)?.stdout(writer).spawn().context("drift")?;
+    let changes = || Ok::<_, Trouble>(tracked.state()?.0.rate_changes);
+    loop {
+        let before = changes()?;
+        host::pass(SEC / 4)?;
+        if before > 100 && changes()? == before {
+            break;
+        }
+    }
+    kill_process(Pid::from_child(&drift), Signal::TERM).context("kill")?;
+    let status = drift.wait().context("waiting for a drift")?;
+    check!(status.success(), "{status}");
+    check_eq!(tracked.state()?.0.rate, (2, 0), "the rate afterwards");
+    drop(reader);
     resident.stop()
 }
 
