@@ -282,11 +282,11 @@ kernel_make() {
 
 # The configurations, and the source tree that each is built from. One more,
 # warnings, is a copy of production in which scripts/check-warnings compiles.
-configs=(production debug mainline builtin no-time-ns no-rust rt nohz-full lowres up hz1000)
+configs=(production debug mainline builtin no-time-ns no-rust rt nohz-full lowres up hz250)
 
 source_tree() {
 	case $1 in
-	production | debug | no-* | rt | nohz-full | lowres | up | hz1000 | warnings) echo "$cache/src/patched" ;;
+	production | debug | no-* | rt | nohz-full | lowres | up | hz250 | warnings) echo "$cache/src/patched" ;;
 	mainline) echo "$cache/src/mainline" ;;
 	builtin) echo "$cache/src/builtin" ;;
 	*) die "no configuration '$1': there are ${configs[*]}" ;;

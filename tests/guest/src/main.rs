@@ -114,6 +114,9 @@ struct Options {
     /// Instead of the tests: print how the host's clock slews in N sequences of calls
     #[arg(long, value_name = "N")]
     trajectories: Option<usize>,
+    /// The number of the first of them
+    #[arg(long, requires = "trajectories", value_name = "N", default_value_t = 0)]
+    first: usize,
     /// The same of clocks of namespaces, all at once
     #[arg(long, requires = "trajectories")]
     in_namespaces: bool,
@@ -183,7 +186,7 @@ fn main() -> ExitCode {
         tests::many::report(count).map(|()| true)
     } else if let Some(sequences) = options.trajectories {
         let plan = Plan {
-            sequences,
+            sequences: options.first..options.first.saturating_add(sequences),
             seconds: options.seconds,
             seed: options.seed,
             kind: options.kind,

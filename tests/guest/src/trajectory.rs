@@ -10,6 +10,7 @@
 //! calls are made, right after a tick, because the host counts a new frequency from its last tick on.
 
 use std::io::{self, Write};
+use std::ops::Range;
 
 use clap::ValueEnum;
 use rustix::time::{clock_getres, ClockId};
@@ -39,10 +40,10 @@ const STAGGER: Ns = 61 * MSEC;
 const BEAT: Ns = 500 * MSEC;
 
 /// What is printed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    /// How many sequences there are.
-    pub(crate) sequences: usize,
+    /// The numbers of the sequences.
+    pub(crate) sequences: Range<usize>,
     /// For how many seconds each is followed.
     pub(crate) seconds: u32,
     /// What the sequences depend on.
@@ -151,7 +152,7 @@ impl Plan {
         } else {
             Some(Task::spawn(beat)?)
         };
-        for number in 0..self.sequences {
+        for number in self.sequences.clone() {
             let run = || self.run(number).during(format_args!("sequence {number}"));
             if !in_namespaces {
                 Task::spawn(run)?.join()?;
