@@ -22,7 +22,10 @@ help:
 	@echo 'KERNEL_SRC=   a Linux 7.3 tree or tarball, instead of the one from Debian: each time,'
 	@echo '              for without it, the tree is the one from Debian again'
 	@echo 'TIMENS_CACHE= where kernels are kept, instead of ~/.cache/timens-clock'
-	@echo 'JOBS=         how many compilers at a time'
+	@echo 'JOBS=         how many compilers at a time, of the kernel'
+	@echo 'TIMENS_JOBS=  how many steps of make test at a time that are not compiling'
+	@echo 'RUSTC= LLVM= BINDGEN= CARGO= QEMU=  programs to use, instead of those found or installed'
+	@echo 'VMFLAGS=      options of scripts/vm for make vm'
 
 CONFIG ?= production
 export CMD ?= uname -a

@@ -15,7 +15,7 @@ mirrors() {
 	codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
 	# The dollar belongs to apt.
 	# shellcheck disable=SC2016
-	apt-get indextargets --no-release-info --format '$(RELEASE) $(SITE)' 2>/dev/null |
+	apt-get indextargets --format '$(CODENAME) $(SITE)' 2>/dev/null |
 		awk -v suite="$codename" '$1 == suite && !seen[$2]++ { print $2 }'
 }
 

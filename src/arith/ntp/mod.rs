@@ -21,7 +21,7 @@
 //! # Ticks
 //!
 //! The host notices the end of a second at the first tick after it, and drains what it slews tick
-//! by tick. 4 ms of a slew of 500 ppm are 2 us: who wants to be as close as a
+//! by tick. A tick of 4 ms at 500 ppm are 2 us: who wants to be as close as a
 //! microsecond has to have ticks, too. So there are `HZ` ticks in a second of the
 //! oscillator here, counted from when REALTIME was last set, as the host does. They
 //! cost nothing: nobody is woken up by them, and runs of equal ones are done at once.

@@ -5,6 +5,8 @@
 use std::thread;
 use std::time::Duration;
 
+use rustix::time::{clock_getres, ClockId};
+
 use crate::clock::Clock;
 use crate::failure::{Context, Outcome};
 use crate::span::Span;
@@ -65,7 +67,16 @@ pub(crate) fn reference() -> Outcome<Ns> {
 /// The shortest interval of a timer, and how late one may be: 1 ns, or a jiffy where timers expire
 /// with the tick.
 pub(crate) fn resolution() -> Ns {
-    let resolution = rustix::time::clock_getres(rustix::time::ClockId::Monotonic);
+    resolution_of(ClockId::Monotonic)
+}
+
+/// A jiffy, by which the timer wheel is as late as it happens to be.
+pub(crate) fn tick() -> Ns {
+    resolution_of(ClockId::MonotonicCoarse)
+}
+
+fn resolution_of(clock: ClockId) -> Ns {
+    let resolution = clock_getres(clock);
     Ns::from(resolution.tv_sec) * 1_000_000_000 + Ns::from(resolution.tv_nsec)
 }
 

@@ -13,7 +13,6 @@ use std::io::{self, Write};
 use std::ops::Range;
 
 use clap::ValueEnum;
-use rustix::time::{clock_getres, ClockId};
 
 use crate::clock::{ahead_of_raw, Clock};
 use crate::failure::{check, Context, During, Outcome};
@@ -85,8 +84,8 @@ impl Kind {
     /// In a sequence it is always the same: when one slew takes the place of another in the middle of
     /// a second, the host goes on with the first until the second ends, and has that as an error, of
     /// up to 0.5 ms, which it works off at less than 0.1 us a second. For the same reason frequencies
-    /// differ by no more than 60 ppm: the host counts a new one from the last tick on, be that 4 ms
-    /// ago.
+    /// differ by no more than 60 ppm: the host counts a new one from the last tick on, be that a whole
+    /// tick ago.
     fn request(self, random: &mut Random, sign: i64) -> Timex {
         let pll = modes::OFFSET | modes::STATUS | modes::TIMECONST | modes::NANO;
         let pll = Timex::of(pll).status(libc::STA_PLL);
@@ -210,8 +209,7 @@ impl Plan {
 /// slew by more than is left, if it counts several at once.
 fn beat() -> Outcome {
     let adjuster = Adjuster::adjtimex(Entry::Native)?;
-    let tick = clock_getres(ClockId::RealtimeCoarse);
-    let tick = Ns::from(tick.tv_sec) * SEC + Ns::from(tick.tv_nsec);
+    let tick = host::tick();
     let part = tick / 4;
     let mut parts = 0;
     loop {

@@ -16,7 +16,7 @@ const EXAMPLES: &str = "\
 Examples:
   timens run --date 2030-01-01 -- date
   timens run --offset '+90 days' --rate 60 -- ./renew-certificates --watch
-  timens run --user --ppm +50 -- chronyd -d
+  timens run --user --ppm +50 -- ./server
   timens list
   timens set 4711 --rate 1/3
   R=$(timens freeze 4711); timens thaw 4711 --rate \"$R\"
@@ -33,7 +33,7 @@ Examples:
   timens run --date '2038-01-19 03:14:00' --rate 2 -- bash
   timens run --offset -1y -- make test
   timens run --date @0 --rate 0 -- date            # frozen
-  timens run --user --monotonic 1d -- cat /proc/uptime
+  timens run --user --boottime 1d -- cat /proc/uptime
 
 COMMAND takes the place of timens: same process, same terminal, and its exit status and
 signals are its own. If it cannot run, the status is 127 when it was not found, 126 when it
@@ -325,7 +325,7 @@ pub(crate) struct StrobeArgs {
     pub(crate) target: TargetArg,
 
     /// How far to step forth and back (negative: back first)
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_distance)]
     #[arg(allow_hyphen_values = true)]
     pub(crate) by: SignedDuration,
 
@@ -427,6 +427,13 @@ fn parse_date(text: &str) -> Result<Timestamp, WhenError> {
 
 fn parse_duration(text: &str) -> Result<SignedDuration, WhenError> {
     when::parse_span(text).and_then(when::fixed_length)
+}
+
+fn parse_distance(text: &str) -> Result<SignedDuration, WhenError> {
+    match parse_duration(text)? {
+        SignedDuration::ZERO => Err(WhenError::Nowhere),
+        distance => Ok(distance),
+    }
 }
 
 fn parse_period(text: &str) -> Result<Duration, WhenError> {
@@ -584,6 +591,8 @@ mod tests {
         let strobe = |every| ["strobe", "5", "--by", "1h", "--every", every];
         explained(&strobe("0.0005"), "at least a millisecond");
         explained(&strobe("-1s"), "at least a millisecond");
+        let nowhere = ["strobe", "5", "--by", "-0", "--every", "1s"];
+        explained(&nowhere, "a step of 0 is none");
         let drift = |max| {
             let fixed = [
                 "drift",

@@ -10,7 +10,7 @@ use crate::list::to_json;
 use crate::procfs::Procfs;
 use crate::saved::Saved;
 use crate::Log;
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 use std::process;
@@ -49,9 +49,18 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let mut new = path.clone().into_os_string();
     new.push(format!(".{}", process::id()));
-    let written = fs::write(&new, text).and_then(|()| fs::rename(&new, path));
+    // No link that somebody has put there is followed.
+    let mut file = OpenOptions::new().write(true).create_new(true).open(&new)?;
+    let mut replace = || {
+        if let Ok(known) = fs::metadata(&path) {
+            file.set_permissions(known.permissions())?;
+        }
+        file.write_all(text.as_bytes())?;
+        fs::rename(&new, &path)
+    };
+    let written = replace();
     if written.is_err() {
-        // It may not even be there.
+        // The error to tell is the first.
         let _ = fs::remove_file(&new);
     }
     written
@@ -66,7 +75,8 @@ mod tests {
     use crate::ntp::tests::{NTP, NTP_LINES};
     use crate::testing::{clock_text, parse, FakeProc, OFFSETS, QUIET};
     use jiff::SignedDuration;
-    use std::os::unix::fs::symlink;
+    use std::fs::Permissions;
+    use std::os::unix::fs::{symlink, PermissionsExt};
     use std::os::unix::net::UnixListener;
 
     fn run(proc: &FakeProc, arguments: &[&str]) -> Result<Vec<u8>, Error> {
@@ -136,16 +146,32 @@ mod tests {
     fn a_file_is_replaced_as_a_whole() {
         let proc = FakeProc::new();
         proc.write("there/old", "old");
+        let old = proc.root().join("there/old");
+        fs::set_permissions(&old, Permissions::from_mode(0o600)).unwrap();
         let link = proc.root().join("link");
         symlink("there/old", &link).unwrap();
         write(&link, "new").unwrap();
         assert_eq!(proc.read("there/old"), "new");
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read_dir(proc.root().join("there")).unwrap().count(), 1);
+        let mode = fs::metadata(&old).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
         let socket = proc.root().join("socket");
         let _listener = UnixListener::bind(&socket).unwrap();
         assert!(write(&socket, "new").is_err());
         assert!(!fs::metadata(&socket).unwrap().is_file());
+    }
+
+    #[test]
+    fn a_link_in_the_way_is_not_followed() {
+        let proc = FakeProc::new();
+        proc.write("other", "other");
+        let path = proc.root().join("saved.json");
+        let trap = format!("saved.json.{}", process::id());
+        symlink("other", proc.root().join(&trap)).unwrap();
+        assert!(write(&path, "new").is_err());
+        assert_eq!(proc.read("other"), "other");
+        assert!(!path.exists() && proc.root().join(trap).exists());
     }
 
     #[test]

@@ -191,13 +191,15 @@ fn screen(text: &str, (rows, columns): (usize, usize)) -> String {
         false => rows.saturating_sub(2),
     };
     let mut screen = HOME.to_owned();
-    for line in text.lines().take(shown) {
-        screen.extend(line.chars().take(columns));
-        screen += CLEAR_LINE;
+    let more = (shown < total).then(|| format!("... {} more", total - shown));
+    for line in text.lines().take(shown).chain(more.as_deref()) {
+        let line: Vec<char> = line.chars().take(columns).collect();
+        screen.extend(&line);
+        // After a full line the cursor is still on its last character.
+        if line.len() < columns {
+            screen += CLEAR_LINE;
+        }
         screen.push('\n');
-    }
-    if shown < total {
-        screen += &format!("... {} more{CLEAR_LINE}\n", total - shown);
     }
     screen + CLEAR_BELOW
 }
@@ -297,10 +299,7 @@ mod tests {
 
     #[test]
     fn a_screen_holds_what_there_is_room_for() {
-        assert_eq!(
-            screen("abc\nd\n", (24, 2)),
-            "\x1b[Hab\x1b[K\nd\x1b[K\n\x1b[J"
-        );
+        assert_eq!(screen("abc\nd\n", (24, 2)), "\x1b[Hab\nd\x1b[K\n\x1b[J");
         assert_eq!(
             screen("a\nb\nc\nd\n", (4, 80)),
             "\x1b[Ha\x1b[K\nb\x1b[K\n... 2 more\x1b[K\n\x1b[J"

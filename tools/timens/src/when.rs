@@ -41,6 +41,9 @@ pub(crate) enum WhenError {
     /// A period in which nothing can be done.
     #[error("a period is at least a millisecond, which is what a change takes")]
     TooShort,
+    /// A step that goes nowhere.
+    #[error("a step of 0 is none")]
+    Nowhere,
     /// Months and years where there is no calendar.
     #[error("years and months have no fixed length: use weeks, days or less")]
     NoCalendar,

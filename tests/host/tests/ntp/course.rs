@@ -16,6 +16,7 @@ use timens_arith::{
 };
 use timens_host_tests::random::Random;
 
+/// As the debug kernel has it. In `steered` it is as the production kernel has it.
 const HZ: i64 = 250;
 
 /// A namespace's MONOTONIC and RAW, and the course they are on.

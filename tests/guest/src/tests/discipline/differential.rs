@@ -42,8 +42,6 @@ tests![
 ];
 
 const SEC: Ns = 1_000_000_000;
-/// What one of the host's ticks may be at most: CONFIG_HZ=250.
-const TICK: Ns = 4_000_000;
 /// A call that was made this much later than on the other clock was made by a machine that is busy
 /// with something else.
 const LATE: Ns = 2_000_000;
@@ -225,14 +223,14 @@ impl Slew {
 
     /// By how much two clocks that are `apart` may differ in what is left.
     fn doubt(&self, apart: Ns) -> Ns {
-        let tick = 2 * TICK + apart;
-        let slewed = self.chunk * (self.ticks * TICK + tick) + self.stale * tick;
+        let tick = 2 * host::tick() + apart;
+        let slewed = self.chunk * (self.ticks * host::tick() + tick) + self.stale * tick;
         (slewed + SEC - 1) / SEC + Ns::from(self.dust)
     }
 
     /// What the next tick may slew that should not.
     fn recently_stale(&self) -> Ns {
-        match self.monotonic - self.set > 2 * TICK {
+        match self.monotonic - self.set > 2 * host::tick() {
             true => 0,
             false => self.stale,
         }

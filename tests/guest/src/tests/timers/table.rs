@@ -37,8 +37,6 @@ const SEC: Ns = 1_000_000_000;
 const MSEC: Ns = 1_000_000;
 /// How long one wait is, in reference time.
 const LENGTH: Ns = 20 * MSEC;
-/// A jiffy, by which the timer wheel is as late as it happens to be.
-const JIFFY: Ns = SEC / 250;
 /// How long a change may take to reach timers.
 const REKEY_WINDOW: Ns = MSEC;
 /// What two waits of the same call may differ by, as other work of the machine happens to fall.
@@ -108,7 +106,7 @@ fn lateness_on_host(setting: &Setting, row: Row) -> Outcome<Ns> {
     };
     let noise = match row.call.precision {
         Precision::Exact => NOISE,
-        Precision::Ticks => JIFFY + NOISE,
+        Precision::Ticks => host::tick() + NOISE,
         Precision::Paced => pace::INTERVAL + NOISE,
     };
     let mut late = [0; 3];
@@ -202,7 +200,7 @@ fn try_rows(setting: &Setting, worlds: &[World], scenario: Scenario) -> Outcome 
             };
             // They are counted in the namespace's time, of which one is longer at a slow rate.
             let ticks = match row.call.precision {
-                Precision::Ticks => JIFFY * SEC / per_second(world.rate()),
+                Precision::Ticks => host::tick() * SEC / per_second(world.rate()),
                 _ => 0,
             };
             let judged = judge(&trial, host.map(|host| host + window + ticks));
