@@ -3,7 +3,7 @@
 //! Time namespaces, and how a process with one thread moves between them.
 
 use std::fs::File;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 
 use rustix::io::Errno;
@@ -47,6 +47,11 @@ impl Namespace {
     /// What identifies it.
     pub(crate) fn number(&self) -> Outcome<u64> {
         Ok(self.0.metadata().context("fstat")?.ino())
+    }
+
+    /// A file that it is entered by.
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 
     /// Moves this process and its future children there.

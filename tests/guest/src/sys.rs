@@ -6,8 +6,9 @@
 
 use std::ffi::{c_int, c_long, c_void};
 use std::mem::{size_of, MaybeUninit};
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use rustix::io::Errno;
 use rustix::process::Pid;
@@ -220,6 +221,51 @@ pub(crate) fn interrupt_by(signal: c_int) -> Result<(), Errno> {
     // SAFETY: `action` is valid, and the handler is fit for signal context.
     result(unsafe { libc::sigaction(signal, &action, ptr::null_mut()) }.into())?;
     Ok(())
+}
+
+/// Sleeps for `length`, which a signal ends after a moment. Its handler enters the time namespace of
+/// `namespace`, and has the rest of the sleep restarted. Returns what that came to.
+pub(crate) fn restart_sleep_in(namespace: BorrowedFd<'_>, length: Ns) -> Result<(), Errno> {
+    static NAMESPACE: AtomicI32 = AtomicI32::new(-1);
+    static RESULT: AtomicI32 = AtomicI32::new(0);
+
+    extern "C" fn enter_and_restart(_: c_int) {
+        // SAFETY: both calls have no pointers, and are fit for signal context.
+        let failed = unsafe {
+            libc::setns(NAMESPACE.load(Ordering::SeqCst), libc::CLONE_NEWTIME) != 0
+                || libc::syscall(libc::SYS_restart_syscall) != 0
+        };
+        let errno = std::io::Error::last_os_error().raw_os_error();
+        RESULT.store(errno.filter(|_| failed).unwrap_or(0), Ordering::SeqCst);
+    }
+
+    NAMESPACE.store(namespace.as_raw_fd(), Ordering::SeqCst);
+    call_by_timer(0, enter_and_restart)?;
+    let length = libc::timespec {
+        tv_sec: (length / NSEC_PER_SEC) as i64,
+        tv_nsec: (length % NSEC_PER_SEC) as c_long,
+    };
+    let moment = libc::itimerval {
+        it_interval: libc::timeval {
+            tv_sec: 0,
+            tv_usec: 0,
+        },
+        it_value: libc::timeval {
+            tv_sec: 0,
+            tv_usec: 10_000,
+        },
+    };
+    // SAFETY: both arguments are valid.
+    result(unsafe { libc::setitimer(libc::ITIMER_REAL, &moment, ptr::null_mut()) }.into())?;
+    // SAFETY: `length` is valid.
+    match result(unsafe { libc::nanosleep(&length, ptr::null_mut()) }.into()) {
+        Err(Errno::INTR) => match RESULT.load(Ordering::SeqCst) {
+            0 => Ok(()),
+            errno => Err(Errno::from_raw_os_error(errno)),
+        },
+        Err(errno) => Err(errno),
+        Ok(_) => Err(Errno::TIMEDOUT),
+    }
 }
 
 /// The address of the vDSO's image in this process.

@@ -4,9 +4,10 @@
 
 use std::sync::atomic::Ordering;
 
+use rustix::io::Errno;
 use rustix::process::{kill_process, Signal};
 
-use crate::failure::{check, Context, During, Outcome};
+use crate::failure::{check, check_eq, Context, During, Outcome};
 use crate::host;
 use crate::lines::Lines;
 use crate::namespace::{Namespace, Pending};
@@ -27,6 +28,7 @@ tests![
     undisturbed,
     after_rate_change,
     after_step,
+    restarted_elsewhere,
 ];
 
 const SEC: Ns = 1_000_000_000;
@@ -139,4 +141,42 @@ fn with_offsets(_: &Setting) -> Outcome {
     let pending = Pending::new()?;
     pending.write(Lines::new().monotonic(1000 * SEC).boottime(77 * SEC))?;
     interrupt_all(&pending.detach()?, &|| Ok(()))
+}
+
+/// A sleep that is restarted in another namespace, where its end would be another time.
+fn restarted_elsewhere(_: &Setting) -> Outcome {
+    // In the shorter of the sleeps nothing is wrong with being there at once.
+    let restart = |from: &Namespace, to: &Namespace, length| {
+        let answer = shared_numbers(1)?;
+        Task::spawn(|| {
+            from.enter()?;
+            let result = sys::restart_sleep_in(to.descriptor(), length);
+            let errno = result.err().map_or(0, Errno::raw_os_error);
+            answer[0].store(i64::from(errno), Ordering::SeqCst);
+            Ok(())
+        })?
+        .join()?;
+        let errno = answer[0].load(Ordering::SeqCst);
+        unshare_numbers(answer);
+        Ok::<_, crate::failure::Trouble>(errno)
+    };
+    let host = Namespace::current()?;
+    let plain = {
+        let pending = Pending::new()?;
+        pending.write(Lines::new().monotonic(1000 * SEC))?;
+        pending.detach()?
+    };
+    let own = Tracked::new(&Lines::new().rate(1, 0).monotonic(1_000_000 * SEC))?;
+    let interrupted = i64::from(libc::EINTR);
+    for other in [&host, &plain] {
+        check_eq!(restart(other, &own.namespace, LENGTH)?, interrupted, "in");
+        check_eq!(
+            restart(&own.namespace, other, SEC / 20)?,
+            interrupted,
+            "out"
+        );
+    }
+    check_eq!(restart(&host, &plain, SEC / 20)?, 0, "without an own clock");
+    check_eq!(restart(&plain, &host, SEC / 20)?, 0, "without an own clock");
+    Ok(())
 }
