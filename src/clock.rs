@@ -377,16 +377,21 @@ impl NamespaceClock {
         let Some(end) = clocks.next_course(at) else {
             return Course::Early;
         };
-        let mut course = Course::Late;
-        let published = &mut course;
-        let _ = self.published.publish(move |now| {
-            if now.saturating_add(LEAD) >= end {
-                return Err(());
+        // Plotted before: readers wait for what is done while it is published.
+        let before = *clocks;
+        let effect = clocks.schedule(end, sleep);
+        let published = self.published.publish(|now| {
+            if now.saturating_add(LEAD) < end {
+                Ok(clocks.timeline())
+            } else {
+                Err(())
             }
-            *published = Course::Published(clocks.schedule(end, sleep));
-            Ok(clocks.timeline())
         });
-        course
+        if published.is_err() {
+            *clocks = before;
+            return Course::Late;
+        }
+        Course::Published(effect)
     }
 
     /// Carries a change out when it is its turn. When it returns, every reader gets the new time.
@@ -470,7 +475,8 @@ impl NamespaceClock {
             // If all clocks run on as they did, nobody needs to know of it ahead.
             for lead in [0, LEAD] {
                 let at = now.saturating_add(lead);
-                let turn = before.clocks.turn(at);
+                // A course that begins before that may have been read already.
+                let turn = before.clocks.turn(now.saturating_add(LEAD));
                 if now < turn {
                     outcome = Ok(Turn::Wait(turn));
                     return Err(());

@@ -72,8 +72,17 @@ impl Host {
             // CAST: The clock is never negative.
             ns as u64
         };
-        let realtime = offset(bindings::tk_offsets_TK_OFFS_REAL);
-        let tai = offset(bindings::tk_offsets_TK_OFFS_TAI);
+        // Both of one setting of the host's clock.
+        let offsets = || {
+            (
+                offset(bindings::tk_offsets_TK_OFFS_REAL),
+                offset(bindings::tk_offsets_TK_OFFS_TAI),
+            )
+        };
+        let (mut realtime, mut tai) = offsets();
+        while offsets() != (realtime, tai) {
+            (realtime, tai) = offsets();
+        }
         let ahead = tai.saturating_sub(realtime) / NSEC_PER_SEC.unsigned_abs();
 
         Self {

@@ -158,12 +158,13 @@ impl Plan {
         Ok(Steered::new(timeline, start.rate, ntp, at, host.sleep))
     }
 
-    /// The same, but without what overrides the clocks if that has come too near their end.
+    /// The same, but with no more than a rate that overrides the clocks if they have come too near
+    /// their end.
     pub(crate) fn begin_anyhow(&self, host: &Host) -> Steered {
         self.begin(host).unwrap_or_else(|_| {
             Steered::new(
                 *self.clocks.timeline(),
-                self.clocks.base(),
+                self.overrides.rate.unwrap_or(self.clocks.base()),
                 self.ntp(),
                 host.reference,
                 host.sleep,

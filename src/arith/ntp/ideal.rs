@@ -175,7 +175,7 @@ impl<const HZ: i64> Ntp<HZ> {
     /// `adjtimex()`, after [`validate`](super::timex::validate) and [`Ntp::advance`].
     pub fn adjtimex(&mut self, now: &Moment, txc: &mut Timex) -> Result<TimeState, Refusal> {
         // As of before the step.
-        let real = self.reading(now);
+        let real = i64::try_from(self.reading(now)).unwrap_or(i64::MAX);
         if txc.has(modes::SETOFFSET) {
             let (sec, nsec) = txc.step();
             let step = nanoseconds(sec, nsec);
@@ -269,10 +269,9 @@ impl<const HZ: i64> Ntp<HZ> {
         i128::from(self.realtime).wrapping_add(i128::from(self.sleep))
     }
 
-    /// What REALTIME reads, ns.
-    fn reading(&self, now: &Moment) -> i64 {
-        let real = i128::from(now.mono.floor().as_ns()).wrapping_add(self.ahead());
-        i64::try_from(real).unwrap_or(i64::MAX)
+    /// What REALTIME reads, ns, which may be more than a clock can show.
+    fn reading(&self, now: &Moment) -> i128 {
+        i128::from(now.mono.floor().as_ns()).wrapping_add(self.ahead())
     }
 
     /// The second of REALTIME at the last tick.
@@ -282,7 +281,7 @@ impl<const HZ: i64> Ntp<HZ> {
             mono: self.mono,
             sleep: self.sleep,
         };
-        self.reading(&last).wrapping_div_euclid(NSEC_PER_SEC)
+        whole_seconds(self.reading(&last))
     }
 
     /// When the next second of REALTIME begins on the ideal clock, in units of 2^-56 ns. Negative
@@ -298,7 +297,8 @@ impl<const HZ: i64> Ntp<HZ> {
             .next_second()
             .wrapping_sub(self.mono.as_units() as i128);
         let scaled = left.wrapping_add((1 << EXTRA_BITS) - 1) >> EXTRA_BITS;
-        i64::try_from(scaled).unwrap_or(i64::MAX)
+        // CAST: Of that size it fits.
+        scaled.clamp(i64::MIN.into(), i64::MAX.into()) as i64
     }
 
     /// Whether every tick is like the last one, and no leap to come.
@@ -485,6 +485,20 @@ fn nanoseconds(sec: i64, nsec: i64) -> i128 {
         .wrapping_add(i128::from(nsec))
 }
 
+/// Nanoseconds, less than twice as many as a clock can show, as whole seconds.
+fn whole_seconds(ns: i128) -> i64 {
+    // There is no division of 128 bits in the kernel.
+    let (seconds, rest) = match i64::try_from(ns) {
+        Ok(ns) => (0, ns),
+        Err(_) => {
+            let seconds = i64::MAX / NSEC_PER_SEC;
+            let rest = ns.wrapping_sub(nanoseconds(seconds, 0));
+            (seconds, i64::try_from(rest).unwrap_or(i64::MAX))
+        }
+    };
+    rest.wrapping_div_euclid(NSEC_PER_SEC).wrapping_add(seconds)
+}
+
 /// `part / whole` in units of 2^-56, rounded down. It is less than 256, or 256 less a unit.
 pub(super) fn ratio(part: u128, whole: u128) -> u64 {
     // 63 bits of them are more than a rate has.
@@ -544,6 +558,17 @@ mod tests {
         assert_eq!((ntp.second(), ntp.tick()), (5, at(996_000_000).raw));
         assert!(ntp.advance(&at(1_000_000_000)));
         assert_eq!(ntp.second(), 6);
+    }
+
+    #[test]
+    fn seconds_go_on_when_realtime_is_at_its_end() {
+        let mut ntp = Ntp::<250>::new(&at(10_000_000_000), i64::MAX, 0);
+        assert_eq!(ntp.second(), 9_223_372_046);
+        assert!(ntp.advance(&at(12_000_000_000)));
+        assert_eq!(ntp.second(), 9_223_372_048);
+        let mut txc = Timex::default();
+        assert!(ntp.adjtimex(&at(12_000_000_000), &mut txc).is_ok());
+        assert_eq!((txc.sec, txc.subsec), (9_223_372_036, 854_775));
     }
 
     #[test]
