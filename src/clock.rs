@@ -377,21 +377,18 @@ impl NamespaceClock {
         let Some(end) = clocks.next_course(at) else {
             return Course::Early;
         };
-        // Plotted before: readers wait for what is done while it is published.
-        let before = *clocks;
-        let effect = clocks.schedule(end, sleep);
-        let published = self.published.publish(|now| {
-            if now.saturating_add(LEAD) < end {
-                Ok(clocks.timeline())
-            } else {
-                Err(())
+        // Before readers have to wait.
+        let next = clocks.plot(end, sleep);
+        let mut course = Course::Late;
+        let published = &mut course;
+        let _ = self.published.publish(move |now| {
+            if now.saturating_add(LEAD) >= end {
+                return Err(());
             }
+            *published = Course::Published(clocks.schedule(&next));
+            Ok(clocks.timeline())
         });
-        if published.is_err() {
-            *clocks = before;
-            return Course::Late;
-        }
-        Course::Published(effect)
+        course
     }
 
     /// Carries a change out when it is its turn. When it returns, every reader gets the new time.

@@ -21,6 +21,7 @@ use super::{
     ntp::{
         course::Course,
         ideal::{
+            CatchUp,
             Moment,
             Ntp, //
         },
@@ -81,8 +82,31 @@ pub struct Steered<const HZ: i64> {
     ntp: Ntp<HZ>,
     /// Where the course of the timeline's last segment ends. [`None`] if it does not.
     end: Option<RefTime>,
+    /// The discipline there, if the host does not sleep until then.
+    arrival: Option<Ntp<HZ>>,
+    /// The same where that course begins, if it was published ahead.
+    departure: Option<Ntp<HZ>>,
     /// Where REALTIME steps by itself, as long as nobody has been told.
     leap: Option<RefTime>,
+}
+
+/// A course that begins where the present one ends.
+#[derive(Clone, Copy, Debug)]
+pub struct Plotted<const HZ: i64> {
+    course: Course<HZ>,
+    /// The discipline where it begins.
+    ntp: Ntp<HZ>,
+    /// Whether the clock is too far off to be led back then. Who looks at it before may not find so.
+    is_lost: bool,
+    begin: RefTime,
+    sleep: u64,
+}
+
+impl<const HZ: i64> Plotted<HZ> {
+    /// The discipline where it begins.
+    pub fn ntp(&self) -> &Ntp<HZ> {
+        &self.ntp
+    }
 }
 
 impl<const HZ: i64> Steered<HZ> {
@@ -104,6 +128,8 @@ impl<const HZ: i64> Steered<HZ> {
             base,
             ntp: ntp.unwrap_or_else(|| Ntp::new(&now, offsets.realtime(), tai)),
             end: None,
+            arrival: None,
+            departure: None,
             leap: None,
         };
         steered.steer(at, &now);
@@ -147,7 +173,21 @@ impl<const HZ: i64> Steered<HZ> {
     /// Does what the discipline was to do until `now`. Returns whether that was all: else call it
     /// again. Before anything else is done as of `now`.
     pub fn advance(&mut self, now: &Moment) -> bool {
-        self.ntp.advance(now)
+        if let Some(departure) = &self.departure {
+            if departure.sleep() == now.sleep && departure.tick() <= now.raw {
+                // What has been done until then need not be done again.
+                if departure.tick() > self.ntp.tick() {
+                    self.ntp = *departure;
+                }
+                self.departure = None;
+            }
+        }
+        let caught_up = self.ntp.catch_up(now);
+        if caught_up == CatchUp::Lost {
+            self.departure = None;
+            self.arrival = None;
+        }
+        caught_up != CatchUp::Again
     }
 
     /// `clock_settime()`. To be published by [`Steered::steer`], as is whatever follows.
@@ -177,6 +217,7 @@ impl<const HZ: i64> Steered<HZ> {
     /// Plots the course from `at` on, which is `now`.
     pub fn steer(&mut self, at: RefTime, now: &Moment) {
         let course = self.ntp.course(now, self.course_min());
+        self.departure = None;
         self.take(&course, ahead(&self.ntp), at, now.sleep);
     }
 
@@ -189,6 +230,7 @@ impl<const HZ: i64> Steered<HZ> {
         };
         // It cannot fail from the turn on, and before there is nothing to do.
         if self.timeline.change(at, sleep, &change).is_ok() {
+            self.arrival = course.end;
             self.end = course.end.as_ref().and_then(|end| {
                 let tick = end.tick();
                 let after = NsTime::from_ns(tick.floor().as_ns().saturating_add(1));
@@ -241,14 +283,38 @@ impl<const HZ: i64> Steered<HZ> {
             .filter(|end| in_effect && end.since(now) <= AHEAD_MAX.saturating_mul(2))
     }
 
-    /// Plots the course after the present one, which is in effect and ends at `end`, to be published
-    /// ahead. Returns what it does. The discipline gets there by itself.
-    pub fn schedule(&mut self, end: RefTime, sleep: u64) -> Effect {
+    /// Plots the course after the present one, which is in effect and ends at `end`. The discipline
+    /// gets there by itself.
+    pub fn plot(&self, end: RefTime, sleep: u64) -> Plotted<HZ> {
         let then = self.moment(end, sleep);
-        let mut ntp = self.ntp;
-        while !ntp.advance(&then) {}
-        let course = ntp.course(&then, self.course_min());
-        self.take(&course, ahead(&ntp), end, sleep);
+        let mut ntp = match &self.arrival {
+            Some(known) if known.sleep() == sleep => *known,
+            _ => self.ntp,
+        };
+        let caught_up = loop {
+            match ntp.catch_up(&then) {
+                CatchUp::Again => {}
+                caught_up => break caught_up,
+            }
+        };
+        Plotted {
+            course: ntp.course(&then, self.course_min()),
+            ntp,
+            is_lost: caught_up == CatchUp::Lost,
+            begin: end,
+            sleep,
+        }
+    }
+
+    /// Takes a course that was plotted just before, to be published ahead. Returns what it does.
+    pub fn schedule(&mut self, next: &Plotted<HZ>) -> Effect {
+        self.take(&next.course, ahead(&next.ntp), next.begin, next.sleep);
+        if next.is_lost {
+            self.arrival = None;
+            self.departure = None;
+        } else {
+            self.departure = Some(next.ntp);
+        }
 
         let effect = self.timeline.last_effect();
         self.leap = self.leap.or((effect.step != 0).then_some(effect.at));

@@ -92,6 +92,18 @@ pub struct Ntp<const HZ: i64> {
     tai: i32,
 }
 
+/// What came of [`Ntp::catch_up`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CatchUp {
+    /// All that was to be done is done.
+    Done,
+    /// There is more to be done.
+    Again,
+    /// All is done, but the real clock was too far off to be led back. The ideal one goes on from
+    /// where that is.
+    Lost,
+}
+
 /// What [`Ntp::step`] came across.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
@@ -138,6 +150,11 @@ impl<const HZ: i64> Ntp<HZ> {
         self.tai
     }
 
+    /// How many ns the host had slept.
+    pub fn sleep(&self) -> u64 {
+        self.sleep
+    }
+
     /// What RAW read at the last tick.
     pub fn tick(&self) -> FixedNs {
         self.raw
@@ -155,6 +172,11 @@ impl<const HZ: i64> Ntp<HZ> {
 
     /// Does what was to be done until `now`. Returns whether that was all: else call it again.
     pub fn advance(&mut self, now: &Moment) -> bool {
+        self.catch_up(now) != CatchUp::Again
+    }
+
+    /// The same, and tells whether the clock was lost.
+    pub fn catch_up(&mut self, now: &Moment) -> CatchUp {
         if now.sleep != self.sleep {
             self.sleep = now.sleep;
             self.second = self.begun();
@@ -162,14 +184,15 @@ impl<const HZ: i64> Ntp<HZ> {
         }
         for _ in 0..BUDGET {
             if !self.skip_idle(now.raw) && self.step(now) == Step::Nothing {
-                if self.mono.as_units().abs_diff(now.mono.as_units()) >= LOST {
-                    self.restart(now);
-                    self.discipline.skip_to(self.second);
+                if self.mono.as_units().abs_diff(now.mono.as_units()) < LOST {
+                    return CatchUp::Done;
                 }
-                return true;
+                self.restart(now);
+                self.discipline.skip_to(self.second);
+                return CatchUp::Lost;
             }
         }
-        false
+        CatchUp::Again
     }
 
     /// `adjtimex()`, after [`validate`](super::timex::validate) and [`Ntp::advance`].

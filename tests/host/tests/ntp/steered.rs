@@ -116,13 +116,21 @@ impl Namespace {
         self.wakes += 1;
         let now = RefTime::from_ns(self.now);
         let moment = self.clocks.moment(now, 0);
+        let mut ntp = *self.clocks.ntp();
+        while !ntp.advance(&moment) {}
         while !self.clocks.advance(&moment) {}
+        assert_eq!(*self.clocks.ntp(), ntp);
         self.leaps += u64::from(self.clocks.take_leap(now));
         let before = self.clocks;
         if let Some(end) = before.next_course(now) {
             assert!(end.as_ns() > self.now, "too late");
             let mut next = before;
-            next.schedule(end, 0);
+            // What is known from before is what it comes to.
+            let (mut ntp, then) = (*before.ntp(), before.moment(end, 0));
+            while !ntp.advance(&then) {}
+            let plotted = before.plot(end, 0);
+            assert_eq!(*plotted.ntp(), ntp);
+            next.schedule(&plotted);
             self.publish(next);
         }
     }
