@@ -225,6 +225,8 @@ fn lines_for_timens_clock(_: &Setting) -> Outcome {
 fn limits(_: &Setting) -> Outcome {
     const LAST: Ns = (i64::MAX as Ns / SEC / 2 + 1) * SEC - 1;
     const ROOM: Ns = 1000 * SEC;
+    /// Less than the part of a second by which that is after half of all ns.
+    const NEAR: Ns = SEC / 4;
     let pending = Pending::new()?;
     let text = |name, ns: Ns| {
         format!(
@@ -243,6 +245,17 @@ fn limits(_: &Setting) -> Outcome {
         refuse(ProcFile::Offsets, &text(name, -now - ROOM), Errno::RANGE)?;
         pending.write(text(name, LAST - now - ROOM))?;
         pending.write(text(name, -now + 1))?;
+        // The clock goes on until the text is looked at: if for too long, that is no failure.
+        for _ in 0..100 {
+            let before = clock.now()?;
+            match ProcFile::Offsets.write("self", text(name, LAST - before - NEAR)) {
+                Err(Errno::RANGE) if clock.now()? - before >= NEAR => {}
+                result => {
+                    result.context(format_args!("{name} {NEAR} ns before the end"))?;
+                    break;
+                }
+            }
+        }
     }
     pending.write("rate 255 0\n")?;
     pending.write("rate 0 1\n")
