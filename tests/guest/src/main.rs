@@ -76,6 +76,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::runner::{Setting, Test};
+use crate::timers::call::Row;
 use crate::trajectory::{Kind, Plan};
 
 /// Tests of time namespaces with a clock of their own.
@@ -145,15 +146,35 @@ struct Options {
     /// Print the clocks' readings: what tests execute in a namespace
     #[arg(long, hide = true)]
     print_clocks: bool,
+    /// Instead of the tests: print what the host makes of calls that are to be refused
+    #[arg(long)]
+    print_refusals: bool,
 }
 
 impl Options {
     fn selects(&self, test: &Test) -> bool {
+        let named = |filter: &String| test.short_name().contains(filter.as_str());
+        (self.filter.is_empty() || self.filter.iter().any(named)) && self.may_run(test)
+    }
+
+    /// Whether such a test can be selected.
+    fn may_run(&self, test: &Test) -> bool {
         let name = test.short_name();
-        let named = |filter: &String| name.contains(filter.as_str());
-        (self.filter.is_empty() || self.filter.iter().any(named))
-            && (test.mainline || !self.mainline)
-            && name.starts_with("suspend::") == self.suspend
+        (test.mainline || !self.mainline) && name.starts_with("suspend::") == self.suspend
+    }
+
+    /// What selects no test, or no row: a name that there is no more.
+    fn pointless(&self) -> Option<&str> {
+        let selects_test = |name: &str| {
+            let mut tests = tests::all().filter(|test| self.may_run(test));
+            tests.any(|test| test.short_name().contains(name))
+        };
+        let selects_row = |name: &str| Row::all().any(|row| row.to_string().contains(name));
+        let mut filters = self.filter.iter().map(String::as_str);
+        let mut rows = self.row.iter().map(String::as_str);
+        filters
+            .find(|name| !selects_test(name))
+            .or_else(|| rows.find(|name| !selects_row(name)))
     }
 }
 
@@ -179,9 +200,15 @@ fn main() -> ExitCode {
             }
         };
     }
+    if let Some(name) = options.pointless() {
+        eprintln!("guest-tests: nothing has {name:?} in its name");
+        return ExitCode::FAILURE;
+    }
     let selected = || tests::all().filter(|test| options.selects(test));
     let result = if options.print_clocks {
         tests::processes::print_clocks().map(|()| true)
+    } else if options.print_refusals {
+        tests::setting::refusals::print().map(|()| true)
     } else if let Some(count) = options.many {
         tests::many::report(count).map(|()| true)
     } else if let Some(sequences) = options.trajectories {

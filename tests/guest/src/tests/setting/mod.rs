@@ -6,7 +6,7 @@ mod cancelling;
 mod elsewhere;
 mod moves;
 mod permission;
-mod refusals;
+pub(crate) mod refusals;
 mod rtc;
 mod timezone;
 mod waking;

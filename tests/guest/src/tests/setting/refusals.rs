@@ -3,7 +3,8 @@
 //! What is refused, and how: the very same as on the host.
 //!
 //! None of these calls changes anything if it is treated as mainline does, so that they can be made
-//! on the host as well, which is the oracle.
+//! on the host as well, which is the oracle. It is patched, too: what the kernel without patches
+//! makes of them is for `--print-refusals`, and for scripts/test to compare.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -341,6 +342,20 @@ pub(crate) fn drop_sys_time() -> Outcome {
         set.remove(CapabilitySet::SYS_TIME);
     }
     set_capabilities(None, sets).context("capset")
+}
+
+/// Prints for each call and each user what the host returns, an errno negative.
+pub(crate) fn print() -> Outcome {
+    let cases = Cases::new()?;
+    let print = |user: &str, prepare| {
+        for (case, outcome) in cases.0.iter().zip(cases.outcomes(None, prepare)?) {
+            println!("{outcome} for {user}: {}", case.name);
+        }
+        Ok(())
+    };
+    print("root", || Ok(()))?;
+    print("root but for CAP_SYS_TIME", drop_sys_time)?;
+    print("nobody", become_nobody)
 }
 
 fn without_capability(_: &Setting) -> Outcome {
