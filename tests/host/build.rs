@@ -27,13 +27,11 @@ fn main() {
     }
     for (name, file, flag, variable) in TREES {
         println!("cargo::rustc-check-cfg=cfg({flag})");
-        let Some(tree) = sources().map(|sources| sources.join(name)) else {
-            continue;
-        };
+        let tree = sources().unwrap_or_default().join(name);
         println!("cargo::rerun-if-changed={}", tree.display());
+        println!("cargo::rustc-env={variable}={}", tree.display());
         if tree.join(file).exists() {
             println!("cargo::rustc-cfg={flag}");
-            println!("cargo::rustc-env={variable}={}", tree.display());
         }
     }
 }

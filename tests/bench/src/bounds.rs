@@ -27,6 +27,10 @@ pub(crate) fn vdso(
     mainline: &Figures,
     patched: &Figures,
 ) -> Result<Vec<Row>, Error> {
+    let native = native(&fs::read_to_string(directory.join("native"))?)?;
+    if native.len() != CLOCKS.len() {
+        return Err("not every clock was timed".into());
+    }
     let parts = [
         compare(
             "vDSO on the host / mainline",
@@ -53,7 +57,7 @@ pub(crate) fn vdso(
             |name, base| is_clock(name).then_some(OWN_INSTRUCTIONS * base),
         )?,
         trapped(patched)?,
-        native(&fs::read_to_string(directory.join("native"))?)?,
+        native,
     ];
     Ok(parts.into_iter().flatten().collect())
 }

@@ -4,7 +4,7 @@
 
 use crate::clock::Clock;
 use crate::failure::{check, check_eq, During, Outcome};
-use crate::host::{ahead, Bases};
+use crate::host::{self, ahead, Bases};
 use crate::lines::Lines;
 use crate::namespace::{Namespace, Pending};
 use crate::span::Span;
@@ -14,6 +14,9 @@ use crate::timex::{self, Timex};
 use crate::tracked::{timed, Tracked};
 
 const SEC: Ns = 1_000_000_000;
+
+/// The rate of the other own-clock namespace
+const RATE: u64 = 3;
 
 /// The clocks of the host that are ahead of its MONOTONIC by a constant as long as nobody sets them.
 const CLOCKS: [Clock; 4] = [Clock::Realtime, Clock::Tai, Clock::Boottime, Clock::Raw];
@@ -29,8 +32,22 @@ pub(crate) fn timeless((state, timex): (i32, Timex)) -> (i32, Timex) {
     (state, timex)
 }
 
+/// Checks a discipline that nobody has touched, `passed` ns of its clock after it was `before`.
+fn untouched(before: (i32, Timex), after: (i32, Timex), passed: Ns) -> Outcome {
+    // What the maximum error grows by each second, us
+    const GROWTH: Ns = 500;
+    check_eq!(timeless(after), timeless(before), "its state");
+    let grown = Ns::from(after.1.maxerror) - Ns::from(before.1.maxerror);
+    check!(
+        (0..=GROWTH * (passed / SEC + 1)).contains(&grown),
+        "its maximum error has grown by {grown} us in {passed} ns"
+    );
+    Ok(())
+}
+
 /// The host, an own-clock namespace and a plain one, as they were.
 pub(crate) struct Bystanders {
+    begun: Ns,
     ahead: [Span; CLOCKS.len()],
     discipline: (i32, Timex),
     other: Tracked,
@@ -41,7 +58,8 @@ pub(crate) struct Bystanders {
 impl Bystanders {
     /// Makes the namespaces, and reads how all is. The process is on the host.
     pub(crate) fn new() -> Outcome<Self> {
-        let other = Tracked::new(&Lines::new().rate(3, 0).realtime(500 * SEC))?;
+        let begun = host::reference()?;
+        let other = Tracked::new(&Lines::new().rate(RATE, 0).realtime(500 * SEC))?;
         let plain = Pending::new()?;
         plain.write("monotonic 33 0\n")?;
         let plain = plain.detach()?;
@@ -50,9 +68,10 @@ impl Bystanders {
             *span = ahead(clock)?;
         }
         Ok(Self {
+            begun,
             ahead: spans,
-            discipline: timeless(timex::read()?),
-            of_other: timeless(other.namespace.inside(timex::read)?),
+            discipline: timex::read()?,
+            of_other: other.namespace.inside(timex::read)?,
             other,
             plain,
         })
@@ -67,10 +86,11 @@ impl Bystanders {
                 "the host's {clock} was {before} ahead of its MONOTONIC, is {after}"
             );
         }
-        let discipline = timeless(timex::read()?);
-        check_eq!(discipline, self.discipline, "the host's discipline");
-        let of_other = timeless(self.other.namespace.inside(timex::read)?);
-        check_eq!(of_other, self.of_other, "another namespace's discipline");
+        let (discipline, of_other) = (timex::read()?, self.other.namespace.inside(timex::read)?);
+        let passed = host::reference()? - self.begun;
+        untouched(self.discipline, discipline, passed).during("the host's discipline")?;
+        untouched(self.of_other, of_other, passed * Ns::from(RATE))
+            .during("another namespace's discipline")?;
         self.other.verify().during("another own-clock namespace")?;
         plain::verify(&self.plain, 33 * SEC, 0).during("a plain namespace")?;
         plain::verify_host()

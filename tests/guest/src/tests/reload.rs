@@ -3,6 +3,7 @@
 //! The module is removed and loaded again.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 use rustix::io::Errno;
 
@@ -16,6 +17,7 @@ use crate::runner::{tests, Setting};
 use crate::sys::Ns;
 use crate::task::{pin_to, Task};
 use crate::tests::plain;
+use crate::timers::board::shared_numbers;
 use crate::tracked::Tracked;
 
 tests![
@@ -144,14 +146,16 @@ fn check_absence() -> Outcome<crate::namespace::Namespace> {
 fn while_clocks_come_and_go(setting: &Setting) -> Outcome {
     let reload = Reload::new(setting)?;
     pin_to(0)?;
+    let counts = shared_numbers(2)?;
     let mut users = Vec::new();
-    for _ in 0..2 {
+    for count in counts {
         users.push(Task::spawn(|| loop {
             let pending = Pending::new()?;
             match ProcFile::Offsets.write("self", lines().to_string()) {
                 Ok(_) => {
                     let tracked = Tracked::start(pending.detach()?, &lines())?;
                     tracked.verify()?;
+                    count.fetch_add(1, Ordering::SeqCst);
                 }
                 Err(Errno::OPNOTSUPP) => drop(pending.detach()?),
                 Err(errno) => fail!("making a clock: {errno}"),
@@ -171,7 +175,11 @@ fn while_clocks_come_and_go(setting: &Setting) -> Outcome {
             Err(errno) => fail!("delete_module: {errno}"),
         }
     }
-    for mut user in users {
+    for (mut user, count) in users.into_iter().zip(counts) {
+        check!(
+            count.load(Ordering::SeqCst) > 0,
+            "a user of clocks has made none"
+        );
         check!(
             user.is_running()?,
             "a user of clocks ended: {:?}",

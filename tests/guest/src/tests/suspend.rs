@@ -80,6 +80,21 @@ struct Sleep {
     at: Span,
 }
 
+impl Sleep {
+    /// Checks that it, and falling asleep and waking up, were as long as was asked for. The
+    /// hardware counts seconds.
+    fn check_not_short(&self) -> Outcome {
+        let most = self.length.hi + self.at.hi - self.at.lo;
+        check!(
+            most >= SLEEP - 2 * SEC,
+            "the host has slept {}, and was awake around it for {} ns",
+            self.length,
+            self.at.hi - self.at.lo
+        );
+        Ok(())
+    }
+}
+
 fn write(path: &str, text: impl ToString) -> Outcome {
     fs::write(path, text.to_string()).context(path)
 }
@@ -441,6 +456,7 @@ fn suspended(depth: Depth) -> Outcome {
     };
     let _alarm = alarm.arm(TimerfdClockId::BoottimeAlarm, 0)?;
     let sleep = sleep(depth)?;
+    sleep.check_not_short()?;
     for namespace in &mut namespaces {
         namespace.wake(&sleep)?;
     }
@@ -477,6 +493,7 @@ fn woken(halves: u32) -> Outcome {
         };
         let _late = late.arm(TimerfdClockId::BoottimeAlarm, 0)?;
         let sleep = sleep(Depth::Memory)?;
+        sleep.check_not_short().during(row)?;
         namespace.wake(&sleep)?;
         // If the alarm were converted at the namespace's rate, half of it would make this twice as
         // long. How long waking up takes counts as sleep, too.

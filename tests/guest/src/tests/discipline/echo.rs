@@ -299,7 +299,7 @@ fn slews(_: &Setting) -> Outcome {
     namespace.inside(|| {
         let adjuster = Adjuster::adjtimex(crate::timers::entry::Entry::Native)?;
         gains(0, 0)?;
-        for ppm in [500, -500, 1, 0] {
+        for ppm in [500, -500, 10, 0] {
             adjuster.adjust(&Timex::of(modes::FREQUENCY).freq(ppm * PPM))?;
             gains(ppm.into(), 0).during(format_args!("{ppm} ppm"))?;
         }

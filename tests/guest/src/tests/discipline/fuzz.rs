@@ -3,6 +3,8 @@
 //! Random calls that set and discipline clocks, on all CPUs at once, while others read these clocks
 //! and wait for their timers.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use rustix::io::Errno;
 use rustix::thread::sched_getaffinity;
 
@@ -17,6 +19,7 @@ use crate::runner::{tests, Setting};
 use crate::script;
 use crate::sys::{self, Ns};
 use crate::task::{pin_to, Task};
+use crate::timers::board::shared_numbers;
 use crate::timers::call::Timeout;
 use crate::timers::calls::timerfd::TimerFd;
 use crate::timers::entry::Entry;
@@ -36,8 +39,11 @@ fn pin(task: usize) -> Outcome {
     pin_to(task % cpus.count() as usize)
 }
 
-/// Reads MONOTONIC, which never goes back, and waits for timers, which are never early.
-fn read(namespace: &Namespace, task: usize) -> Outcome {
+/// Reads MONOTONIC, which never goes back, and waits for timers, which are neither early nor lost.
+/// Counts them.
+fn read(namespace: &Namespace, task: usize, expired: &AtomicI64) -> Outcome {
+    // So late is lost, while a machine with more to do than it has CPUs may stand still for long.
+    const LOST: Ns = 60_000 * MSEC;
     namespace.enter()?;
     pin(task)?;
     Vdso::get()?;
@@ -73,9 +79,13 @@ fn read(namespace: &Namespace, task: usize) -> Outcome {
                     let now = Clock::Monotonic.now()?;
                     check!(now >= time, "a timer until {time} expired at {now}");
                     check_eq!(count, 1, "expiries");
+                    expired.fetch_add(1, Ordering::SeqCst);
                     until = None;
                 }
-                Err(errno) => check_eq!(errno, Errno::AGAIN, "reading a timer"),
+                Err(errno) => {
+                    check_eq!(errno, Errno::AGAIN, "reading a timer");
+                    check!(last < time + LOST, "a timer until {time} is lost at {last}");
+                }
             },
         }
     }
@@ -135,9 +145,11 @@ type Write = fn(&Namespace, usize, u64, usize) -> Outcome;
 fn run(setting: &Setting, namespaces: &[Tracked], write: Write) -> Outcome {
     let calls = setting.calls.unwrap_or(2000) / WRITERS;
     let bystanders = Bystanders::new()?;
+    let counts = shared_numbers(namespaces.len())?;
     let mut readers = Vec::new();
-    for (number, tracked) in namespaces.iter().enumerate() {
-        readers.push(Task::spawn(|| read(&tracked.namespace, number + 1))?);
+    for (number, (tracked, count)) in namespaces.iter().zip(counts).enumerate() {
+        let namespace = &tracked.namespace;
+        readers.push(Task::spawn(|| read(namespace, number + 1, count))?);
     }
     let mut writers = Vec::new();
     for (number, tracked) in (0..WRITERS).zip(namespaces.iter().cycle()) {
@@ -149,8 +161,14 @@ fn run(setting: &Setting, namespaces: &[Tracked], write: Write) -> Outcome {
     for (number, writer) in writers.into_iter().enumerate() {
         writer.join().during(format_args!("writer {number}"))?;
     }
-    for reader in readers {
+    for (reader, (tracked, count)) in readers.into_iter().zip(namespaces.iter().zip(counts)) {
         reader.stop().during("a reader")?;
+        // A frozen clock's do not expire.
+        let (expired, rate) = (count.load(Ordering::SeqCst), tracked.state()?.0.rate);
+        check!(
+            (expired > 0) == (rate != (0, 0)),
+            "{expired} timers have expired at rate {rate:?}"
+        );
     }
     bystanders.verify().during("outside")
 }

@@ -141,6 +141,7 @@ fn attack(setting: &Setting, count: usize) -> Outcome {
         passed / MSEC
     );
     check!(changed > 0, "no clock was changed");
+    check!(ipis > 0 || cpus == 1, "no IPIs are counted");
     check!(
         early <= allowed,
         "{early} early expiries in {passed} ns on {cpus} CPUs, {allowed} are allowed"
@@ -181,8 +182,11 @@ fn one_cpu(setting: &Setting) -> Outcome {
             let namespace = Namespace::for_children()?;
             hands.push(Task::spawn(|| {
                 namespace.enter()?;
-                // One on the first CPU itself.
-                push_and_pull(if i == 0 { 0 } else { 1 + i % (cpus - 1).max(1) })
+                // One on the first CPU itself, where there are others.
+                push_and_pull(match i {
+                    0 => 0,
+                    _ => (1 + i % (cpus - 1).max(1)) % cpus,
+                })
             })?);
         }
         ready.open()?;
@@ -191,13 +195,19 @@ fn one_cpu(setting: &Setting) -> Outcome {
     ready.wait_for(&mut attacker)?;
 
     let begun = host::reference()?;
-    let before = Counter::Ipis.read()?;
+    let (before, steps) = (Counter::Ipis.read()?, Counter::Steps.read()?);
     host::pass(setting.by_kernel(5, 10) * SEC)?;
     let ipis = Counter::Ipis.read()? - before;
+    let steps = Counter::Steps.read()? - steps;
     let passed = host::reference()? - begun;
     attacker.stop()?;
     let allowed = (Ns::from(LIMIT) * passed / SEC) as u64;
-    println!("    {ipis} IPIs in {} ms to one CPU", passed / MSEC);
+    println!(
+        "    {steps} steps, {ipis} IPIs in {} ms to one CPU",
+        passed / MSEC
+    );
+    check!(steps > 0, "no clock was set");
+    check!(ipis > 0 || cpus == 1, "no IPIs are counted");
     check!(
         ipis <= allowed,
         "{ipis} IPIs in {passed} ns, {allowed} are allowed"

@@ -5,6 +5,7 @@
 //! `clocksource=acpi_pm` or `hpet`, which wrap in seconds.
 
 use std::fs;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::failure::{check, Context, During, Outcome, Trouble};
 use crate::host;
@@ -12,6 +13,7 @@ use crate::lines::Lines;
 use crate::runner::{tests, Setting};
 use crate::sys::Ns;
 use crate::task::Task;
+use crate::timers::board::shared_numbers;
 use crate::timers::call::{Row, Timeout};
 use crate::timers::calls::timerfd::TimerFd;
 use crate::timers::entry::Entry;
@@ -29,6 +31,8 @@ const ROWS: [&str; 3] = [
     "clock_nanosleep/until-Realtime/32",
     "timerfd_settime/for-Boottime/64",
 ];
+/// Timeouts that the sleepers take in turn
+const CLOCKS: usize = 6;
 const DIRECTORY: &str = "/sys/devices/system/clocksource/clocksource0";
 
 fn worlds() -> Outcome<Vec<(Tracked, World)>> {
@@ -100,6 +104,21 @@ fn switch_to(name: &str) -> Outcome {
         .context(format_args!("switching to {name}"))
 }
 
+/// Waits until a sleeper's count has grown by some: none of its timers is lost.
+fn goes_on(sleeper: &mut Task, count: &AtomicI64) -> Outcome {
+    const LIMIT: Ns = 60 * SEC;
+    let enough = count.load(Ordering::SeqCst) + 2 * CLOCKS as i64;
+    let deadline = host::reference()? + LIMIT;
+    while count.load(Ordering::SeqCst) < enough {
+        if !sleeper.is_running()? {
+            return sleeper.outcome();
+        }
+        check!(host::reference()? < deadline, "a timer is lost");
+        host::pass(MSEC)?;
+    }
+    Ok(())
+}
+
 /// Timers go on by whichever clock source there is.
 fn clocksource_switched(setting: &Setting) -> Outcome {
     let available = read("available_clocksource")?;
@@ -109,15 +128,16 @@ fn clocksource_switched(setting: &Setting) -> Outcome {
     }
     let origin = read("current_clocksource")?;
     let worlds = worlds()?;
-    let sleepers = worlds.iter().map(|(tracked, _)| {
+    let counts = shared_numbers(worlds.len())?;
+    let sleepers = worlds.iter().zip(counts).map(|((tracked, _), count)| {
         Task::spawn(|| {
             tracked.namespace.enter()?;
-            let timers = Timeout::ALL[..6]
+            let timers = Timeout::ALL[..CLOCKS]
                 .iter()
                 .map(|&timeout| TimerFd::new(Entry::Native, timeout, 0))
                 .collect::<Outcome<Vec<_>>>()?;
             for i in 0.. {
-                let (timeout, timer) = (Timeout::ALL[i % 6], &timers[i % 6]);
+                let (timeout, timer) = (Timeout::ALL[i % CLOCKS], &timers[i % CLOCKS]);
                 let clock = timeout.ends_by();
                 let length = 1_000_000 * (1 + (i % 5) as Ns);
                 let until = clock.now()? + length;
@@ -125,6 +145,7 @@ fn clocksource_switched(setting: &Setting) -> Outcome {
                 timer.read().context("read")?;
                 let now = clock.now()?;
                 check!(now >= until, "{timeout} was {} ns early", until - now);
+                count.fetch_add(1, Ordering::SeqCst);
             }
             Ok(())
         })
@@ -135,12 +156,8 @@ fn clocksource_switched(setting: &Setting) -> Outcome {
             for name in &names {
                 switch_to(name)?;
                 host::pass(SEC / 20)?;
-                for sleeper in &mut sleepers {
-                    if !sleeper.is_running()? {
-                        sleeper
-                            .outcome()
-                            .during(format_args!("round {round}, {name}"))?;
-                    }
+                for (sleeper, count) in sleepers.iter_mut().zip(counts) {
+                    goes_on(sleeper, count).during(format_args!("round {round}, {name}"))?;
                 }
             }
         }

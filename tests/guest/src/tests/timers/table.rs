@@ -6,7 +6,7 @@
 //! same call on the host, measured in the same run: under `scripts/vm --warp` only, where time passes
 //! by instructions. That is what `--exact` says.
 
-use crate::failure::{fail, Outcome, Trouble};
+use crate::failure::{check, fail, Outcome, Trouble};
 use crate::host;
 use crate::lines::Lines;
 use crate::namespace::Pending;
@@ -41,6 +41,8 @@ const LENGTH: Ns = 20 * MSEC;
 const REKEY_WINDOW: Ns = MSEC;
 /// What two waits of the same call may differ by, as other work of the machine happens to fall.
 const NOISE: Ns = MSEC / 5;
+/// How late a wait may be on the host.
+const HOST_LATE: Ns = MSEC;
 
 pub(super) const RATES: [Parts; 5] = [(0, 500_000_000), (1, 0), (1, 50_000), (2, 0), (100, 0)];
 
@@ -95,7 +97,8 @@ pub(super) fn rows(setting: &Setting) -> Vec<Row> {
         .collect()
 }
 
-/// How late a wait may be that nothing disturbs: as late as it usually is on the host.
+/// How late a wait may be that nothing disturbs: as late as it usually is on the host, which is
+/// patched itself, so that there is a limit to that.
 fn lateness_on_host(setting: &Setting, row: Row) -> Outcome<Ns> {
     let trial = Trial {
         row,
@@ -115,6 +118,8 @@ fn lateness_on_host(setting: &Setting, row: Row) -> Outcome<Ns> {
     }
     // Now and then other work of the kernel comes first, which is not the call's lateness.
     late.sort_unstable();
+    let most = host::resolution() + noise + HOST_LATE;
+    check!(late[1] <= most, "it ended {late:?} ns late, {most} at most");
     // Where timers expire with the tick, how late is a matter of luck.
     Ok(late[1].max(host::resolution()) + noise)
 }

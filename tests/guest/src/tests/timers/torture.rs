@@ -113,6 +113,8 @@ struct Place {
     namespace: usize,
     /// What it had done, and when that was seen first.
     seen: (i64, Ns),
+    /// Whether it has waited for anything yet.
+    begun: bool,
 }
 
 /// All that goes on.
@@ -142,6 +144,7 @@ impl Torture<'_> {
             task,
             namespace,
             seen: (record.expired(), host::reference()?),
+            begun: false,
         })
     }
 
@@ -161,8 +164,11 @@ impl Torture<'_> {
         let (tracked, _) = &self.worlds[place.namespace];
         let (expired, now) = (place.record.expired(), host::reference()?);
         let overdue = match place.record.ends() {
-            Some((clock, until)) => tracked.namespace.inside(|| clock.now())? >= until,
-            None => false,
+            Some((clock, until)) => {
+                place.begun = true;
+                tracked.namespace.inside(|| clock.now())? >= until
+            }
+            None => !place.begun,
         };
         if expired != place.seen.0 || !overdue {
             place.seen = (expired, now);
@@ -240,6 +246,10 @@ fn torture(setting: &Setting) -> Outcome {
         }
     }
     let passed = host::reference()? - begun;
+    let (changed, unplugged) = (
+        changes.load(Ordering::SeqCst),
+        unplugged.load(Ordering::SeqCst),
+    );
     let (expired, early, unjudged) = (
         total(&places, Record::expired),
         total(&places, Record::early),
@@ -256,8 +266,8 @@ fn torture(setting: &Setting) -> Outcome {
         passed / SEC,
         torture.lost,
         torture.late / MSEC,
-        changes.load(Ordering::SeqCst),
-        unplugged.load(Ordering::SeqCst),
+        changed,
+        unplugged,
         torture.killed,
         setting.seed
     );
@@ -271,6 +281,10 @@ fn torture(setting: &Setting) -> Outcome {
         }
     }
     println!("    {} clocks", Counter::Clocks.read()?);
+    check!(
+        torture.killed > 0 && changed > 0 && unplugged > 0,
+        "nobody has disturbed them"
+    );
     check!(
         early == 0 && lost == 0,
         "{early} expiries of {expired} were early, {lost} lost"
