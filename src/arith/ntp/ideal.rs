@@ -386,7 +386,7 @@ impl<const HZ: i64> Ntp<HZ> {
 
         if left <= planned {
             if leaps {
-                return self.leap(now, left, planned);
+                return self.leap(now, left, planned, skew);
             }
             self.discipline.overflow(second);
             self.second = second;
@@ -415,8 +415,8 @@ impl<const HZ: i64> Ntp<HZ> {
 
     /// The next tick would be beyond the end of a second with a leap, which ends in `left`. So the
     /// tick does. It is due when either clock gets there: they are as good as together, but the real
-    /// one must not be seen beyond it.
-    fn leap(&mut self, now: &Moment, left: i64, planned: i64) -> Step {
+    /// one must not be seen beyond it. A part of a tick slews that part of `skew`.
+    fn leap(&mut self, now: &Moment, left: i64, planned: i64, skew: i64) -> Step {
         let share = ratio(
             u128::from(left.max(0).unsigned_abs()),
             u128::from(planned.unsigned_abs()),
@@ -430,6 +430,9 @@ impl<const HZ: i64> Ntp<HZ> {
         }
         self.raw = FixedNs::from_units(at);
         self.mono = FixedNs::from_units(mono.max(self.mono.as_units()));
+        // CAST: Not more than `skew`, of which it is a part.
+        let slewed = product(skew.unsigned_abs().into(), share) as i64;
+        self.discipline.drain(slewed.wrapping_mul(skew.signum()));
 
         let second = self.second.saturating_add(1);
         let leap = self.discipline.overflow(second);

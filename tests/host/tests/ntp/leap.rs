@@ -131,6 +131,33 @@ fn nobody_looked_for_a_month() {
     );
 }
 
+/// What a slew that goes on over the leap second comes to is what was asked for.
+#[test]
+fn a_slew_is_as_long_as_without() {
+    for amount in [20_000, -20_000] {
+        let gained = |bits| {
+            let mut ntp = told(bits);
+            let now = after(NSEC);
+            let mut txc = Timex {
+                modes: modes::ADJTIME | modes::SINGLESHOT,
+                offset: amount,
+                ..Timex::default()
+            };
+            ntp.adjtimex(&now, &mut txc).unwrap();
+            let now = after(3_600 * NSEC);
+            while !ntp.advance(&now) {}
+            assert_eq!(ntp.discipline().left(), (0, 0, 0));
+            let gained = ntp.ideal_at(now.raw).as_units() as i128 - now.raw.as_units() as i128;
+            (gained >> 56) as i64
+        };
+        // With a nanosecond for what is cut off.
+        for bits in [status::INS, status::DEL] {
+            let differ = gained(bits) - gained(0);
+            assert!(differ.abs() <= 1, "{amount} us, {bits:#x}: {differ} ns");
+        }
+    }
+}
+
 /// The seconds of a fast clock are over sooner.
 #[test]
 fn nobody_looked_for_a_fast_day() {
