@@ -18,8 +18,10 @@
 //! # Changes
 //!
 //! There is one writer at a time, under the lock. Whoever asks for a change waits for its turn, if
-//! the last one was a moment ago, and until the change has taken effect: he reads his own writes. A
-//! course that the discipline has plotted is published ahead by a worker, which no reader notices.
+//! the last one was a moment ago, and until the change has taken effect: he reads his own writes. As
+//! that lock is one to spin for with interrupts off, those who ask for changes try one after the
+//! other: of any number of them one at most spins. A course that the discipline has plotted is
+//! published ahead by a worker, which no reader notices.
 
 use crate::{
     arith::{
@@ -56,9 +58,11 @@ use crate::{
     Steered, //
 };
 use kernel::{
+    new_mutex,
     prelude::*,
     seq_file::SeqFile,
-    static_lock_class, //
+    static_lock_class,
+    sync::Mutex, //
 };
 
 /// The clock of a namespace.
@@ -66,6 +70,9 @@ use kernel::{
 pub(crate) struct NamespaceClock {
     published: Published,
     timers: Timers,
+    /// Taken before the lock, to try a change.
+    #[pin]
+    tries: Mutex<()>,
     #[pin]
     state: RawSpinLock<State>,
 }
@@ -184,6 +191,7 @@ impl NamespaceClock {
         try_pin_init!(Self {
             published,
             timers,
+            tries <- new_mutex!((), "timens_clock_tries"),
             state <- RawSpinLock::new(
                 State::Pending(plan?),
                 c"timens_clock",
@@ -202,6 +210,21 @@ impl NamespaceClock {
     pub(crate) fn configure(&self, request: &Request) {
         if let State::Pending(plan) = &mut *self.state.lock() {
             plan.add(request);
+        }
+    }
+
+    /// Lets a pending clock catch up with what it continues, so that little of that is left for
+    /// [`Self::start`], for which others wait.
+    ///
+    /// Process context.
+    pub(crate) fn catch_up(&self) {
+        while !self.try_catch_up() {}
+    }
+
+    fn try_catch_up(&self) -> bool {
+        match &mut *self.state.lock() {
+            State::Pending(plan) => plan.advance(&Host::now()),
+            State::Running(_) => true,
         }
     }
 
@@ -435,6 +458,7 @@ impl NamespaceClock {
         has_waited: bool,
         change: impl Fn(&mut Running, RefTime, &Moment) -> Result<T>,
     ) -> Result<Turn<T>> {
+        let _one = self.tries.lock();
         let mut state = self.state.lock();
         let State::Running(running) = &mut *state else {
             return Err(EACCES);

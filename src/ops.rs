@@ -93,6 +93,7 @@ impl<M: ModuleMetadata> Ops<M> {
         parse: Some(parse),
         validate: Some(validate),
         configure: Some(configure),
+        catch_up: Some(catch_up),
         start: Some(start),
         change: Some(change),
         settime: Some(settime),
@@ -191,6 +192,14 @@ unsafe extern "C" fn configure(
     // SAFETY: By the safety requirements.
     let (clock, req) = unsafe { (borrow(clock), &*req) };
     clock.configure(&request_from_c(req));
+}
+
+/// # Safety
+///
+/// `clock` must be one that [`create`] succeeded for.
+unsafe extern "C" fn catch_up(clock: *const bindings::timens_clock) {
+    // SAFETY: By the safety requirements.
+    unsafe { borrow(clock) }.catch_up();
 }
 
 /// # Safety
