@@ -3,9 +3,12 @@
 //! Doing something at a period until a signal comes.
 
 use crate::error::Error;
+use crate::report;
 use crate::sys::interrupt::Interrupts;
+use crate::Log;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
-use std::io::stdout;
+use std::io::stderr;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 /// A period, and what can end the waiting for it.
@@ -35,24 +38,46 @@ impl Beat {
         self.interrupted(self.next).map(|interrupted| !interrupted)
     }
 
-    /// Waits until standard output takes something; says whether to go on, which a signal denies.
-    pub(crate) fn until_output(&self) -> Result<bool, Error> {
+    /// Waits until `output` takes something; says whether to go on, which a signal denies.
+    pub(crate) fn until_takes(&self, output: impl AsFd) -> Result<bool, Error> {
         /// How long a signal may have to wait for.
         const PAUSE: Duration = Duration::from_millis(20);
-        const NOW: Timespec = Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        let stdout = stdout();
-        loop {
-            let ready = poll(&mut [PollFd::new(&stdout, PollFlags::OUT)], Some(&NOW));
-            // Whatever else is wrong with it, writing will tell.
-            if ready != Ok(0) {
-                return Ok(true);
-            }
+        while !takes(&output) {
             if self.interrupted(Instant::now() + PAUSE)? {
                 return Ok(false);
             }
+        }
+        Ok(true)
+    }
+
+    /// The same for what `log` says next, if it says anything.
+    pub(crate) fn until_heard(&self, log: Log) -> Result<bool, Error> {
+        match log.verbose {
+            true => self.until_takes(stderr()),
+            false => Ok(true),
+        }
+    }
+
+    /// What a command came to that goes on until it is ended, unless it has a `count`, and what
+    /// setting back came to: there is nothing wrong with a namespace that is used no more.
+    pub(crate) fn end(
+        self,
+        outcome: Result<(), Error>,
+        set_back: Result<(), Error>,
+        count: Option<u64>,
+    ) -> Result<(), Error> {
+        // Nobody may be there to read why it has failed: from here on, a signal ends it again.
+        drop(self);
+        let outcome = match outcome {
+            Err(Error::NobodyLeft(_) | Error::NoSuchProcess(_)) if count.is_none() => Ok(()),
+            outcome => outcome,
+        };
+        match (outcome, set_back) {
+            (Err(first), Err(second)) => {
+                report(&first);
+                Err(second)
+            }
+            (outcome, set_back) => outcome.and(set_back),
         }
     }
 
@@ -64,19 +89,21 @@ impl Beat {
     }
 }
 
-/// What a command came to that goes on until it is ended, unless it has a `count`: there is nothing
-/// wrong with a namespace that is used no more.
-pub(crate) fn ended(outcome: Result<(), Error>, count: Option<u64>) -> Result<(), Error> {
-    match outcome {
-        Err(Error::NobodyLeft(_) | Error::NoSuchProcess(_)) if count.is_none() => Ok(()),
-        outcome => outcome,
-    }
+/// Whether `output` takes something now. Whatever else is wrong with it, writing will tell.
+pub(crate) fn takes(output: impl AsFd) -> bool {
+    const NOW: Timespec = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    poll(&mut [PollFd::new(&output, PollFlags::OUT)], Some(&NOW)) != Ok(0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::namespace::Inode;
+    use rustix::io::write;
+    use rustix::pipe::{pipe_with, PipeFlags};
 
     #[test]
     fn it_waits_for_whole_periods() {
@@ -91,9 +118,36 @@ mod tests {
 
     #[test]
     fn the_end_of_the_namespace_ends_what_has_no_count() {
+        let end = |outcome, count| {
+            let beat = Beat::new(Duration::from_millis(1)).unwrap();
+            beat.end(outcome, Ok(()), count)
+        };
         let over = || Err(Error::NobodyLeft(Inode(5)));
-        assert!(ended(over(), None).is_ok());
-        assert!(ended(over(), Some(4)).is_err());
-        assert!(ended(Err(Error::SetNotPermitted), None).is_err());
+        assert!(end(over(), None).is_ok());
+        assert!(end(over(), Some(4)).is_err());
+        assert!(end(Err(Error::SetNotPermitted), None).is_err());
+    }
+
+    #[test]
+    fn what_is_left_off_is_an_error_whatever_else_there_was() {
+        for outcome in [
+            Ok(()),
+            Err(Error::NobodyLeft(Inode(5))),
+            Err(Error::SetNotPermitted),
+        ] {
+            let beat = Beat::new(Duration::from_millis(1)).unwrap();
+            let result = beat.end(outcome, Err(Error::NoModule), None);
+            assert!(matches!(result, Err(Error::NoModule)), "{result:?}");
+        }
+    }
+
+    #[test]
+    fn a_full_pipe_takes_nothing_until_somebody_reads() {
+        let (reader, writer) = pipe_with(PipeFlags::NONBLOCK).unwrap();
+        assert!(takes(&writer));
+        while write(&writer, &[0; 4096]).is_ok() {}
+        assert!(!takes(&writer));
+        drop(reader);
+        assert!(takes(&writer));
     }
 }

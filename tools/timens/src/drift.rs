@@ -2,7 +2,7 @@
 
 //! `timens drift`: a rate that wanders at random, as a bad oscillator's does.
 
-use crate::beat::{ended, Beat};
+use crate::beat::Beat;
 use crate::cli::DriftArgs;
 use crate::clock::Request;
 use crate::complain;
@@ -14,7 +14,7 @@ use crate::random::Random;
 use crate::rate::Rate;
 use crate::Log;
 use jiff::Timestamp;
-use std::io::Write;
+use std::io::{stderr, stdout, Write};
 
 /// A random walk between two walls.
 #[derive(Clone, Debug)]
@@ -25,6 +25,15 @@ struct Walk {
     /// The longest step, either way.
     step: i64,
     at: i64,
+}
+
+/// A clock whose rate is set again and again.
+struct Steered {
+    held: Held,
+    /// The rate of the beginning.
+    base: Rate,
+    /// The rate that it has, unless somebody else has set another one.
+    rate: Rate,
 }
 
 /// Changes the rate until there were enough changes, or a signal comes; then changes it back.
@@ -41,52 +50,91 @@ pub(crate) fn drift(
     if base.is_frozen() {
         return Err(Error::Frozen);
     }
+    let seed = match args.seed {
+        Some(seed) => seed,
+        None if beat.until_takes(stderr())? => any_seed(),
+        None => return Ok(()),
+    };
     let mut walk = Walk {
-        random: Random::new(args.seed.unwrap_or_else(any_seed)),
+        random: Random::new(seed),
         max: args.max_ppm,
         step: args.step_ppm,
         at: 0,
     };
-    let outcome = wander(&mut walk, args, &mut held, base, &mut beat, output);
-    let restored = match args.keep {
-        true => Ok(()),
-        false => held.request(&Request::rate(base)),
+    let mut steered = Steered {
+        held,
+        base,
+        rate: base,
     };
-    ended(outcome.and(restored), args.count)
+    let outcome = steered.wander(&mut walk, args, log, &mut beat, output);
+    let set_back = match &outcome {
+        Err(Error::RateTaken(_)) => Ok(()),
+        _ if args.keep => Ok(()),
+        _ => steered.set_back(),
+    };
+    beat.end(outcome, set_back, args.count)
 }
 
-fn wander(
-    walk: &mut Walk,
-    args: &DriftArgs,
-    held: &mut Held,
-    base: Rate,
-    beat: &mut Beat,
-    output: &mut impl Write,
-) -> Result<(), Error> {
-    let mut changes = 0;
-    loop {
-        let rate = deviate(base, walk.next());
-        held.request(&Request::rate(rate))?;
-        // Who does not read what this prints can end it all the same.
-        if !beat.until_output()? {
+impl Steered {
+    fn wander(
+        &mut self,
+        walk: &mut Walk,
+        args: &DriftArgs,
+        log: Log,
+        beat: &mut Beat,
+        output: &mut impl Write,
+    ) -> Result<(), Error> {
+        let mut changes = 0;
+        loop {
+            // Who does not read what this says and prints can end it all the same.
+            if !beat.until_heard(log)? {
+                return Ok(());
+            }
+            let rate = deviate(self.base, walk.next());
+            self.set(rate)?;
+            if !beat.until_takes(stdout())? {
+                return Ok(());
+            }
+            let ppm = decimal::format_signed(deviation(self.base, rate), 3);
+            writeln!(output, "{ppm} ppm")
+                .and_then(|()| output.flush())
+                .map_err(Error::Output)?;
+            changes += 1;
+            let last = args.count == Some(changes);
+            // The last rate, too, has its time, unless it stays.
+            if last && args.keep {
+                return Ok(());
+            }
+            if !beat.wait()? || last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sets a rate, unless somebody else has set one meanwhile.
+    fn set(&mut self, rate: Rate) -> Result<(), Error> {
+        let found = self.held.clock()?.rate;
+        if found != self.rate {
+            return Err(Error::RateTaken(found));
+        }
+        self.held.request(&Request::rate(rate))?;
+        self.rate = rate;
+        Ok(())
+    }
+
+    /// Sets the rate of the beginning.
+    fn set_back(&mut self) -> Result<(), Error> {
+        if self.rate == self.base {
             return Ok(());
         }
-        writeln!(
-            output,
-            "{} ppm",
-            decimal::format_signed(deviation(base, rate), 3)
-        )
-        .and_then(|()| output.flush())
-        .map_err(Error::Output)?;
-        changes += 1;
-        let last = args.count == Some(changes);
-        // The last rate, too, has its time, unless it stays.
-        if last && args.keep {
-            return Ok(());
-        }
-        if !beat.wait()? || last {
-            return Ok(());
-        }
+        self.held.begin_to_set_back();
+        self.set(self.base).map_err(|error| match error {
+            Error::RateTaken(_) => error,
+            error => Error::LeftOff {
+                what: format!("the rate, {} instead of {}", self.rate, self.base),
+                error: error.into(),
+            },
+        })
     }
 }
 
@@ -134,6 +182,7 @@ mod tests {
     use crate::cli::Command;
     use crate::testing::{clock_text, parse, FakeProc, QUIET};
     use proptest::prelude::*;
+    use std::{fs, io};
 
     fn walk(seed: u64, max: i64, step: i64, length: usize) -> Vec<i64> {
         let mut walk = Walk {
@@ -191,10 +240,14 @@ mod tests {
         assert_eq!(set(rate("0.001"), -1_600), -2_000);
     }
 
-    /// What a drift of three changes prints, and the last request.
-    fn drift_of(proc: &FakeProc, more: &[&str]) -> (String, String) {
-        proc.process(20, 5, 5, 1);
-        proc.write("20/timens_clock", &clock_text("running", "9 0", "2 0"));
+    /// A clock of rate 2 whose file holds after a request what the kernel would tell: it begins with
+    /// the longest line that a request can have, and what is left of that is no known line.
+    fn steered_text() -> String {
+        "rate 2 000000000\n".to_owned() + &clock_text("running", "9 0", "2 0")
+    }
+
+    /// What a drift comes to.
+    fn drift_on(proc: &FakeProc, more: &[&str], output: &mut impl Write) -> Result<(), Error> {
         let arguments = [
             "drift",
             "20",
@@ -206,14 +259,26 @@ mod tests {
             "1ms",
             "--seed",
             "7",
-            "--count",
-            "3",
         ];
-        let mut output = Vec::new();
         match parse(&[&arguments, more].concat()) {
-            Command::Drift(args) => drift(&proc.fs(), &args, QUIET, &mut output).unwrap(),
+            Command::Drift(args) => drift(&proc.fs(), &args, QUIET, output),
             other => panic!("{other:?}"),
         }
+    }
+
+    /// A process in a namespace of that clock.
+    fn steered_proc() -> FakeProc {
+        let proc = FakeProc::new();
+        proc.process(20, 5, 5, 1);
+        proc.write("20/timens_clock", &steered_text());
+        proc
+    }
+
+    /// What a drift of three changes prints, and the last request.
+    fn drift_of(more: &[&str]) -> (String, String) {
+        let proc = steered_proc();
+        let mut output = Vec::new();
+        drift_on(&proc, more, &mut output).unwrap();
         let last = proc.read("20/timens_clock");
         let last = last.lines().next().unwrap().to_owned();
         (String::from_utf8(output).unwrap(), last)
@@ -221,12 +286,75 @@ mod tests {
 
     #[test]
     fn the_rate_is_restored_unless_it_is_to_be_kept() {
-        let (printed, last) = drift_of(&FakeProc::new(), &[]);
+        let (printed, last) = drift_of(&["--count", "3"]);
         assert_eq!(printed.lines().count(), 3);
         assert_eq!(last, "rate 2 0");
-        let (again, last) = drift_of(&FakeProc::new(), &["--keep"]);
+        let (again, last) = drift_of(&["--count", "3", "--keep"]);
         assert_eq!(again, printed);
         assert_ne!(last, "rate 2 0");
+    }
+
+    /// Somebody who sets another rate when the drift has printed its second line.
+    struct Meddler<'a> {
+        proc: &'a FakeProc,
+        lines: usize,
+    }
+
+    impl Write for Meddler<'_> {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            Ok(text.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            self.lines += 1;
+            if self.lines == 2 {
+                let text = steered_text().replacen('2', "0", 1);
+                self.proc.write("20/timens_clock", &text);
+            }
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_rate_that_somebody_else_sets_stays() {
+        for more in [&["--count", "3"] as &[&str], &["--keep"], &["--count", "2"]] {
+            let proc = steered_proc();
+            let mut meddler = Meddler {
+                proc: &proc,
+                lines: 0,
+            };
+            let result = drift_on(&proc, more, &mut meddler);
+            assert!(
+                matches!(result, Err(Error::RateTaken(Rate::FROZEN))),
+                "{more:?}: {result:?}"
+            );
+            assert_eq!(meddler.lines, 2, "{more:?}");
+            assert!(proc.read("20/timens_clock").starts_with("rate 0 0"));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_set_back_is_told() {
+        /// Somebody who ends the process.
+        struct Killer<'a>(&'a FakeProc);
+
+        impl Write for Killer<'_> {
+            fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+                let _ = fs::remove_dir_all(self.0.root().join("20"));
+                Ok(text.len())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+
+        let proc = steered_proc();
+        let result = drift_on(&proc, &["--count", "3"], &mut Killer(&proc));
+        assert!(
+            matches!(&result, Err(Error::LeftOff { what, .. }) if what.ends_with("instead of 2")),
+            "{result:?}"
+        );
     }
 
     #[test]

@@ -73,6 +73,17 @@ pub(crate) enum Error {
     /// A frozen clock, which was to be frozen.
     #[error("that clock is frozen already")]
     AlreadyFrozen,
+    /// A rate that somebody has set while this program was to.
+    #[error("somebody else has set the rate: it is left at {0}")]
+    RateTaken(Rate),
+    /// What could not be set back.
+    #[error("left as it is: {what}: {error}")]
+    LeftOff {
+        /// What it is, and how far it is off.
+        what: String,
+        /// Why.
+        error: Box<Error>,
+    },
     /// A frozen clock, where one is needed that runs.
     #[error("that clock is frozen")]
     Frozen,
@@ -226,6 +237,7 @@ impl Error {
                  for example, which can only be set from inside"
             }
             Error::Saved { .. } => "a saved clock is what timens save has written",
+            Error::LeftOff { error, .. } => return error.advice(),
             Error::SavedInFuture(_) => {
                 "set the host's date right, or leave out --elapsed: then the clocks go on where \
                  they were"
@@ -247,6 +259,7 @@ impl Error {
             }
             Error::NoSuchProcess(_)
             | Error::NobodyLeft(_)
+            | Error::RateTaken(_)
             | Error::SlewTooSmall
             | Error::Adjtimex(_)
             | Error::When(_)
@@ -416,5 +429,10 @@ mod tests {
         assert!(advice(Error::TooManyTimeNamespaces).contains("user.max_time_namespaces"));
         assert!(advice(Error::UserNamespacesDisabled).contains("unprivileged_userns_clone"));
         assert!(Error::NoSuchProcess(WHO).advice().is_none());
+        let left = Error::LeftOff {
+            what: "the date".into(),
+            error: Error::NoModule.into(),
+        };
+        assert!(advice(left).contains("modprobe"));
     }
 }

@@ -9,7 +9,7 @@ use crate::namespace::Inode;
 use crate::procfs::{Control, Link, Procfs, Who};
 use crate::run::say_request;
 use crate::sys::stand_in::StandIn;
-use crate::target::{Route, Subject};
+use crate::target::Subject;
 use crate::Log;
 use std::fs::File;
 
@@ -18,34 +18,34 @@ use std::fs::File;
 pub(crate) struct Held {
     procfs: Procfs,
     log: Log,
-    inode: Inode,
+    subject: Subject,
     who: Who,
     /// Asked where no process of the namespace can be.
     _stand_in: Option<StandIn>,
-    /// Keeps the namespace, so that no other gets its number.
+    /// Keeps the namespace, so that no other gets its number, and leads into it.
     keeper: Option<File>,
+    /// Whether a stand-in is sent when nobody else is left.
+    enters: bool,
 }
 
 impl Held {
     /// Holds a namespace that is to be looked at.
     pub(crate) fn hold(procfs: &Procfs, subject: &Subject, log: Log) -> Result<Held, Error> {
-        let (who, stand_in, keeper) = match subject.route() {
-            Route::Speaker(pid) => {
-                let who = Who::Pid(*pid);
-                // That of somebody else's process cannot be opened, while its clock can be seen.
-                let keeper = File::open(procfs.link(who, Link::TimeForChildren)).ok();
-                (who, None, keeper)
-            }
-            Route::Enter(link) => {
-                let stand_in = crate::target::send_stand_in(link)?;
-                (Who::Pid(stand_in.pid()), Some(stand_in), None)
+        let (who, stand_in, keeper) = match subject.speaker {
+            // What leads to somebody else's cannot be opened, while its clock can be seen.
+            Some(pid) => (Who::Pid(pid), None, subject.open().ok()),
+            None => {
+                let keeper = subject.open()?;
+                let stand_in = send(subject, &keeper)?;
+                (Who::Pid(stand_in.pid()), Some(stand_in), Some(keeper))
             }
         };
         Ok(Held {
             procfs: procfs.clone(),
             log,
-            inode: subject.inode,
+            subject: subject.clone(),
             who,
+            enters: stand_in.is_some(),
             _stand_in: stand_in,
             keeper,
         })
@@ -59,16 +59,16 @@ impl Held {
         }
     }
 
+    /// From here on, what was changed is set back: also where everybody has left, for a mount may
+    /// keep the namespace, and where nobody reads what is said of it.
+    pub(crate) fn begin_to_set_back(&mut self) {
+        self.enters = true;
+        self.log = self.log.unless_blocked();
+    }
+
     /// Its clock.
     pub(crate) fn clock(&mut self) -> Result<Clock, Error> {
-        self.ask(|procfs, who| match procfs.clock(who)? {
-            None => {
-                // So is that of a process that has ended meanwhile.
-                procfs.namespace(who, Link::TimeForChildren)?;
-                Err(Error::PlainNamespace)
-            }
-            Some(clock) => Ok(clock),
-        })
+        self.ask(Procfs::clock)?.ok_or(Error::PlainNamespace)
     }
 
     /// Changes its clock.
@@ -79,30 +79,49 @@ impl Held {
     }
 
     /// Asks a process, and if that has ended meanwhile another one of the same namespace.
-    fn ask<T>(&mut self, question: impl Fn(&Procfs, Who) -> Result<T, Error>) -> Result<T, Error> {
-        match self.put(&question) {
-            Err(Error::NoSuchProcess(_)) if self.keeper.is_some() => {
-                let processes = self.procfs.processes()?;
-                let mut processes = processes.seen.iter();
-                let other = processes
-                    .find(|process| process.children == self.inode)
-                    .ok_or(Error::NobodyLeft(self.inode))?;
-                self.who = Who::Pid(other.pid);
-                self.put(&question)
+    pub(crate) fn ask<T>(
+        &mut self,
+        question: impl Fn(&Procfs, Who) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        loop {
+            match self.put(&question) {
+                Err(gone @ Error::NoSuchProcess(_)) => self.turn(gone)?,
+                answer => return answer,
             }
-            answer => answer,
         }
+    }
+
+    /// Turns to another process of the namespace, now that one is gone.
+    fn turn(&mut self, gone: Error) -> Result<(), Error> {
+        let keeper = self.keeper.as_ref().ok_or(gone)?;
+        let processes = self.procfs.processes()?;
+        let mut processes = processes.seen.iter();
+        match processes.find(|process| process.children == self.subject.inode) {
+            Some(other) => self.who = Who::Pid(other.pid),
+            None if self.enters => {
+                let stand_in = send(&self.subject, keeper)?;
+                self.who = Who::Pid(stand_in.pid());
+                self._stand_in = Some(stand_in);
+            }
+            None => return Err(Error::NobodyLeft(self.subject.inode)),
+        }
+        Ok(())
     }
 
     /// Asks the process, unless it speaks of another namespace by now: it may have got the number
     /// of one that has ended.
     fn put<T>(&self, question: impl Fn(&Procfs, Who) -> Result<T, Error>) -> Result<T, Error> {
         match self.procfs.namespace(self.who, Link::TimeForChildren) {
-            Ok(inode) if inode == self.inode => question(&self.procfs, self.who),
+            Ok(inode) if inode == self.subject.inode => question(&self.procfs, self.who),
             Ok(_) | Err(Error::LookNotPermitted(_)) => Err(Error::NoSuchProcess(self.who)),
             Err(error) => Err(error),
         }
     }
+}
+
+/// Sends a process into a namespace.
+fn send(subject: &Subject, keeper: &File) -> Result<StandIn, Error> {
+    StandIn::send(keeper).map_err(|errno| Error::from_setns(subject.link.clone(), errno))
 }
 
 #[cfg(test)]
@@ -140,6 +159,45 @@ mod tests {
         let result = held.clock();
         assert!(
             matches!(result, Err(Error::NobodyLeft(Inode(5)))),
+            "{result:?}"
+        );
+    }
+
+    #[test]
+    fn so_does_a_third_one() {
+        let proc = FakeProc::new();
+        for pid in [20, 21, 22] {
+            proc.process(pid, 5, 5, 1);
+        }
+        let mut held = hold(&proc, 20).unwrap();
+        held.keeper = Some(File::open(proc.root()).unwrap());
+        let end = |pid: u32| fs::remove_dir_all(proc.root().join(pid.to_string())).unwrap();
+        end(20);
+        let answer = held.ask(|_, who| match who {
+            Who::Pid(22) => Ok(22),
+            Who::Pid(pid) => {
+                end(pid);
+                Err(Error::NoSuchProcess(who))
+            }
+            Who::Caller => panic!("this process is elsewhere"),
+        });
+        assert_eq!(answer.unwrap(), 22);
+    }
+
+    #[test]
+    fn what_everybody_has_left_is_entered_to_set_it_back() {
+        let proc = FakeProc::new();
+        proc.process(20, 5, 5, 1);
+        let mut held = hold(&proc, 20).unwrap();
+        held.keeper = Some(File::open(proc.root()).unwrap());
+        fs::remove_dir_all(proc.root().join("20")).unwrap();
+        let result = held.clock();
+        assert!(matches!(result, Err(Error::NobodyLeft(_))), "{result:?}");
+        held.begin_to_set_back();
+        // No directory is a time namespace.
+        let result = held.clock();
+        assert!(
+            matches!(result, Err(Error::NotATimeNamespace(_))),
             "{result:?}"
         );
     }

@@ -80,6 +80,13 @@ impl Log {
             complain(message);
         }
     }
+
+    /// The same, or one that says nothing if that would have to wait for somebody to read it.
+    pub(crate) fn unless_blocked(self) -> Log {
+        Log {
+            verbose: self.verbose && beat::takes(io::stderr()),
+        }
+    }
 }
 
 /// Writes a line to standard error, where there may be nobody to read it.
@@ -134,7 +141,7 @@ fn execute(cli: Cli) -> Result<(), Error> {
         Command::Run(args) => run::run(&procfs, &args, log).map(|never| match never {}),
         Command::Set(args) => steer::set(&procfs, &args, log),
         Command::List(args) => list::list(&procfs, &args, output),
-        Command::Show(args) => show::show(&procfs, &args, output),
+        Command::Show(args) => show::show(&procfs, &args, log, output),
         Command::Freeze(args) => steer::freeze(&procfs, &args, log, output),
         Command::Thaw(args) => steer::thaw(&procfs, &args, log),
         Command::Step(args) => step::step(&procfs, &args, log),

@@ -138,7 +138,12 @@ impl Procfs {
     /// Reads the clock of the namespace of a process's children; a plain namespace has none.
     pub(crate) fn clock(&self, who: Who) -> Result<Option<Clock>, Error> {
         let (path, text) = self.read(who, Control::Clock, Error::NoPatch)?;
-        Clock::parse(&text).map_err(|error| Error::Unreadable { path, error })
+        let clock = Clock::parse(&text).map_err(|error| Error::Unreadable { path, error })?;
+        if clock.is_none() {
+            // So is that of a process that has ended meanwhile.
+            self.namespace(who, Link::TimeForChildren)?;
+        }
+        Ok(clock)
     }
 
     /// Like `clock`, but a kernel that knows no clocks has plain namespaces only.
@@ -386,6 +391,16 @@ mod tests {
             [process(4, HOST, HOST, 2), process(30, 5, 6, 1000)]
         );
         assert_eq!(processes.hidden, 0);
+    }
+
+    #[test]
+    fn an_empty_clock_is_believed_of_a_process_that_is_there() {
+        let proc = FakeProc::new();
+        proc.process(7, 5, 5, 1);
+        proc.write("7/timens_clock", "");
+        assert!(matches!(proc.fs().clock(WHO), Ok(None)));
+        fs::remove_dir_all(proc.root().join("7/ns")).unwrap();
+        assert!(proc.fs().clock(WHO).is_err());
     }
 
     #[test]

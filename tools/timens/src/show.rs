@@ -5,12 +5,14 @@
 use crate::cli::ShowArgs;
 use crate::clock::{Clock, Constants};
 use crate::error::Error;
+use crate::held::Held;
 use crate::host;
 use crate::list::to_json;
 use crate::namespace::{Inode, Kind};
 use crate::procfs::Procfs;
 use crate::reading::Reading;
 use crate::when;
+use crate::Log;
 use jiff::tz::TimeZone;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -32,13 +34,19 @@ struct Report {
 }
 
 /// Writes the report.
-pub(crate) fn show(procfs: &Procfs, args: &ShowArgs, output: &mut impl Write) -> Result<(), Error> {
+pub(crate) fn show(
+    procfs: &Procfs,
+    args: &ShowArgs,
+    log: Log,
+    output: &mut impl Write,
+) -> Result<(), Error> {
     let subject = args.target.target.find(procfs)?;
-    let who = subject.reach(procfs)?;
-    let own = procfs.clock_if_known(who)?;
+    let mut held = Held::hold(procfs, &subject, log)?;
+    let both = |procfs: &Procfs, who| Ok((procfs.clock_if_known(who)?, procfs.constants(who)?));
+    let (own, constants) = held.ask(both)?;
     // After the clock: a date from before would put a frozen one a moment back.
     let now = host::now(procfs)?;
-    let report = Report::new(subject.inode, own, procfs.constants(who)?, now);
+    let report = Report::new(subject.inode, own, constants, now);
     let text = match args.json {
         true => to_json(&report) + "\n",
         false => report.text(&when::local_zone()),

@@ -40,7 +40,7 @@ pub(crate) fn slew(procfs: &Procfs, args: &SlewArgs, log: Log) -> Result<(), Err
     }
     // Before this is on a clock that may be frozen.
     let ticks = Ticks::start()?;
-    subject.enter_to_change(procfs)?;
+    subject.enter_to_change()?;
     if let Some(freq) = args.frequency {
         let adjustment = Adjustment {
             freq: Some(freq),

@@ -5,23 +5,21 @@
 use crate::cli::{FreezeArgs, SetArgs, ThawArgs};
 use crate::clock::Request;
 use crate::error::Error;
+use crate::held::Held;
 use crate::host;
-use crate::procfs::{Control, Procfs};
+use crate::procfs::Procfs;
 use crate::rate::Rate;
 use crate::request::say_rounding;
-use crate::run::say_request;
 use crate::Log;
 use std::io::Write;
 
 /// Sets date, rate or both.
 pub(crate) fn set(procfs: &Procfs, args: &SetArgs, log: Log) -> Result<(), Error> {
     let subject = args.target.target.find(procfs)?;
+    let mut held = Held::to_change(procfs, &subject, log)?;
     let request = args.clock.request(host::now(procfs)?)?;
     say_rounding(args.clock.rate.asked(), log);
-    let who = subject.reach_to_change(procfs)?;
-    procfs.request(who, Control::Clock, &request)?;
-    say_request(log, &request);
-    Ok(())
+    held.request(&request)
 }
 
 /// Prints the rate, which nobody else remembers, and sets it to 0.
@@ -31,8 +29,9 @@ pub(crate) fn freeze(
     log: Log,
     output: &mut impl Write,
 ) -> Result<(), Error> {
-    let who = args.target.target.find(procfs)?.reach_to_change(procfs)?;
-    let clock = procfs.clock(who)?.ok_or(Error::PlainNamespace)?;
+    let subject = args.target.target.find(procfs)?;
+    let mut held = Held::to_change(procfs, &subject, log)?;
+    let clock = held.clock()?;
     if clock.rate.is_frozen() {
         return Err(Error::AlreadyFrozen);
     }
@@ -40,24 +39,19 @@ pub(crate) fn freeze(
     writeln!(output, "{}", clock.rate)
         .and_then(|()| output.flush())
         .map_err(Error::Output)?;
-    let request = Request::rate(Rate::FROZEN);
-    procfs.request(who, Control::Clock, &request)?;
-    say_request(log, &request);
-    Ok(())
+    held.request(&Request::rate(Rate::FROZEN))
 }
 
 /// Sets the rate of a frozen clock.
 pub(crate) fn thaw(procfs: &Procfs, args: &ThawArgs, log: Log) -> Result<(), Error> {
-    let who = args.target.target.find(procfs)?.reach_to_change(procfs)?;
-    let clock = procfs.clock(who)?.ok_or(Error::PlainNamespace)?;
+    let subject = args.target.target.find(procfs)?;
+    let mut held = Held::to_change(procfs, &subject, log)?;
+    let clock = held.clock()?;
     if !clock.rate.is_frozen() {
         return Err(Error::NotFrozen(clock.rate));
     }
     say_rounding(Some(args.rate), log);
-    let request = Request::rate(args.rate.rate);
-    procfs.request(who, Control::Clock, &request)?;
-    say_request(log, &request);
-    Ok(())
+    held.request(&Request::rate(args.rate.rate))
 }
 
 #[cfg(test)]

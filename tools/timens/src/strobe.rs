@@ -2,10 +2,11 @@
 
 //! `timens strobe`: a date that jumps forth and back.
 
-use crate::beat::{ended, Beat};
+use crate::beat::Beat;
 use crate::cli::StrobeArgs;
 use crate::error::Error;
 use crate::held::Held;
+use crate::offset::Offset;
 use crate::procfs::Procfs;
 use crate::step::step_by;
 use crate::Log;
@@ -20,9 +21,8 @@ enum Place {
     Away,
 }
 
-/// A namespace whose date jumps: `step` steps it, and tells by how much it was.
-struct Strobe<Step> {
-    step: Step,
+/// A date that jumps.
+struct Strobe {
     by: SignedDuration,
     place: Place,
     /// How far the steps so far have brought it, as the kernel tells it.
@@ -34,16 +34,32 @@ pub(crate) fn strobe(procfs: &Procfs, args: &StrobeArgs, log: Log) -> Result<(),
     let mut beat = Beat::new(args.every)?;
     let subject = args.target.target.find(procfs)?;
     let mut held = Held::to_change(procfs, &subject, log)?;
-    let mut strobe = Strobe::new(args.by, |by| step_by(&mut held, by));
-    let outcome = strobe.run(args.count, || beat.wait());
-    let home = strobe.go(Place::Home);
-    ended(outcome.and(home), args.count)
+    let mut strobe = Strobe::new(args.by);
+    // Who does not read what this says can end it all the same.
+    if !beat.until_heard(log)? {
+        return Ok(());
+    }
+    let wait = || Ok(beat.wait()? && beat.until_heard(log)?);
+    let outcome = strobe.run(args.count, |by| step_and_look(&mut held, by), wait);
+    held.begin_to_set_back();
+    let home = strobe.go(Place::Home, |by| step_and_look(&mut held, by));
+    let home = home.map_err(|error| Error::LeftOff {
+        what: format!("the date, {} off", Offset::from(strobe.distance).full()),
+        error: error.into(),
+    });
+    beat.end(outcome, home, args.count)
 }
 
-impl<Step: FnMut(SignedDuration) -> Result<SignedDuration, Error>> Strobe<Step> {
-    fn new(by: SignedDuration, step: Step) -> Strobe<Step> {
+/// Steps, and tells by how much it was, unless that cannot be seen any more.
+fn step_and_look(held: &mut Held, by: SignedDuration) -> Result<Option<SignedDuration>, Error> {
+    let before = step_by(held, by)?;
+    let after = held.clock().ok();
+    Ok(after.map(|after| after.stepped().saturating_sub(before.stepped())))
+}
+
+impl Strobe {
+    fn new(by: SignedDuration) -> Strobe {
         Strobe {
-            step,
             by,
             place: Place::Home,
             distance: SignedDuration::ZERO,
@@ -54,11 +70,12 @@ impl<Step: FnMut(SignedDuration) -> Result<SignedDuration, Error>> Strobe<Step> 
     fn run(
         &mut self,
         count: Option<u64>,
+        mut step: impl FnMut(SignedDuration) -> Result<Option<SignedDuration>, Error>,
         mut wait: impl FnMut() -> Result<bool, Error>,
     ) -> Result<(), Error> {
         let mut steps = 0;
         loop {
-            self.go(self.place.other())?;
+            self.go(self.place.other(), &mut step)?;
             steps += 1;
             let last = count == Some(steps);
             if last && self.place == Place::Home {
@@ -71,7 +88,11 @@ impl<Step: FnMut(SignedDuration) -> Result<SignedDuration, Error>> Strobe<Step> 
     }
 
     /// Steps to a place, from where the last step has really led: so errors do not add up.
-    fn go(&mut self, place: Place) -> Result<(), Error> {
+    fn go(
+        &mut self,
+        place: Place,
+        step: impl FnOnce(SignedDuration) -> Result<Option<SignedDuration>, Error>,
+    ) -> Result<(), Error> {
         if place == self.place {
             return Ok(());
         }
@@ -79,7 +100,8 @@ impl<Step: FnMut(SignedDuration) -> Result<SignedDuration, Error>> Strobe<Step> 
             Place::Home => SignedDuration::ZERO,
             Place::Away => self.by,
         };
-        let stepped = (self.step)(distance.saturating_sub(self.distance))?;
+        let by = distance.saturating_sub(self.distance);
+        let stepped = step(by)?.unwrap_or(by);
         self.distance = self.distance.saturating_add(stepped);
         self.place = place;
         Ok(())
@@ -106,16 +128,17 @@ mod tests {
     fn steps(count: Option<u64>, interrupt: usize, error: i64) -> Vec<i128> {
         let mut steps = Vec::new();
         let mut waits = 0;
-        let mut strobe = Strobe::new(SignedDuration::from_secs(1), |by| {
+        let mut strobe = Strobe::new(SignedDuration::from_secs(1));
+        let mut step = |by: SignedDuration| {
             steps.push(by.as_millis());
-            Ok(by + SignedDuration::from_millis(error))
-        });
+            Ok(Some(by + SignedDuration::from_millis(error)))
+        };
         let wait = || {
             waits += 1;
             Ok(waits != interrupt)
         };
-        strobe.run(count, wait).unwrap();
-        strobe.go(Place::Home).unwrap();
+        strobe.run(count, &mut step, wait).unwrap();
+        strobe.go(Place::Home, step).unwrap();
         steps
     }
 
@@ -133,12 +156,12 @@ mod tests {
     fn every_step_has_its_time_but_one_that_ends_it_at_home() {
         let waits = |count| {
             let mut waits = 0;
-            let mut strobe = Strobe::new(SignedDuration::from_secs(1), Ok);
+            let mut strobe = Strobe::new(SignedDuration::from_secs(1));
             let wait = || {
                 waits += 1;
                 Ok(true)
             };
-            strobe.run(Some(count), wait).unwrap();
+            strobe.run(Some(count), |by| Ok(Some(by)), wait).unwrap();
             waits
         };
         assert_eq!((waits(1), waits(2), waits(3), waits(4)), (1, 1, 3, 3));
@@ -147,6 +170,16 @@ mod tests {
     #[test]
     fn errors_do_not_add_up() {
         assert_eq!(steps(Some(4), 0, 3), [1000, -1003, 997, -1003]);
+    }
+
+    #[test]
+    fn a_step_that_cannot_be_looked_at_is_taken_back() {
+        let mut strobe = Strobe::new(SignedDuration::from_secs(1));
+        strobe.run(None, |_| Ok(None), || Ok(false)).unwrap();
+        let mut back = None;
+        let step = |by| Ok(Some(*back.insert(by)));
+        strobe.go(Place::Home, step).unwrap();
+        assert_eq!(back, Some(SignedDuration::from_secs(-1)));
     }
 
     #[test]
@@ -167,7 +200,11 @@ mod tests {
         assert_eq!(proc.read("20/timens_clock"), "");
         // This one does take the first step, but to a false kernel that only notes it.
         proc.write("20/timens_clock", &text);
-        assert!(strobe("1h").is_err());
+        let result = strobe("1h");
+        assert!(
+            matches!(&result, Err(Error::LeftOff { what, .. }) if what.contains("+1h")),
+            "{result:?}"
+        );
         assert!(proc
             .read("20/timens_clock")
             .starts_with("realtime 3609 0\n"));

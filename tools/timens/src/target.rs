@@ -6,7 +6,6 @@ use crate::error::Error;
 use crate::namespace::Inode;
 use crate::procfs::{Link, Procfs, Who};
 use crate::sys;
-use crate::sys::stand_in::StandIn;
 use rustix::fs::fstatfs;
 use rustix::io::Errno;
 use std::convert::Infallible;
@@ -39,21 +38,17 @@ impl FromStr for Target {
     }
 }
 
-/// How the kernel can be asked about a namespace.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Route {
-    /// By the files of this process, whose children are in it.
-    Speaker(u32),
-    /// From inside: by this link, and then by one's own files.
-    Enter(PathBuf),
-}
-
 /// A namespace that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Subject {
     /// What identifies it.
     pub(crate) inode: Inode,
-    route: Route,
+    /// A process whose files speak of it, for its children are in it. Asking one is better than
+    /// entering: it needs no privilege, and does not start the clock of a namespace that nobody has
+    /// entered.
+    pub(crate) speaker: Option<u32>,
+    /// What leads into it.
+    pub(crate) link: PathBuf,
 }
 
 impl Target {
@@ -71,26 +66,24 @@ fn of_process(procfs: &Procfs, pid: u32) -> Result<Subject, Error> {
     let who = Who::Pid(pid);
     let inode = procfs.namespace(who, Link::Time)?;
     let children = procfs.namespace(who, Link::TimeForChildren)?;
-    let route = match inode == children {
-        true => Route::Speaker(pid),
-        false => Route::Enter(procfs.link(who, Link::Time)),
-    };
-    Ok(Subject { inode, route })
+    Ok(Subject {
+        inode,
+        speaker: (inode == children).then_some(pid),
+        link: procfs.link(who, Link::Time),
+    })
 }
 
 /// The namespace `inode`, to which `link` leads.
 fn of_namespace(procfs: &Procfs, inode: Inode, link: &Path) -> Subject {
-    // Asking a process is better than entering: it needs no privilege, and does not start the
-    // clock of a namespace that nobody has entered.
     let speaker = procfs.processes().ok().and_then(|processes| {
         let mut processes = processes.seen.into_iter();
         processes.find(|process| process.children == inode)
     });
-    let route = match speaker {
-        Some(process) => Route::Speaker(process.pid),
-        None => Route::Enter(link.to_owned()),
-    };
-    Subject { inode, route }
+    Subject {
+        inode,
+        speaker: speaker.map(|process| process.pid),
+        link: link.to_owned(),
+    }
 }
 
 /// What identifies the namespace that a file stands for.
@@ -109,49 +102,23 @@ fn inode_of(path: &Path) -> Result<Inode, Error> {
 }
 
 impl Subject {
-    /// How the kernel can be asked about it.
-    pub(crate) fn route(&self) -> &Route {
-        &self.route
+    /// Opens what leads into it. That may be another's by now: the host's, for example, if it is a
+    /// link of a process whose number is another's.
+    pub(crate) fn open(&self) -> Result<File, Error> {
+        let file = open(&self.link)?;
+        match file.metadata().map(|metadata| Inode(metadata.ino())) {
+            Ok(inode) if inode == self.inode => Ok(file),
+            _ => Err(Error::NobodyLeft(self.inode)),
+        }
     }
 
     /// Enters it, to set its clock from inside. It is not the host's own.
-    pub(crate) fn enter_to_change(&self, procfs: &Procfs) -> Result<(), Error> {
-        match &self.route {
-            _ if self.inode == Inode::HOST => Err(Error::HostNamespace),
-            Route::Speaker(pid) => {
-                self.enter(procfs, &procfs.link(Who::Pid(*pid), Link::TimeForChildren))
-            }
-            Route::Enter(link) => self.enter(procfs, link),
+    pub(crate) fn enter_to_change(&self) -> Result<(), Error> {
+        if self.inode == Inode::HOST {
+            return Err(Error::HostNamespace);
         }
-    }
-
-    /// Enters it by a link, which may lead elsewhere by now: to the host's, for example, if it is
-    /// that of a process whose number is another's.
-    fn enter(&self, procfs: &Procfs, link: &Path) -> Result<(), Error> {
-        enter(link)?;
-        match procfs.namespace(Who::Caller, Link::Time)? == self.inode {
-            true => Ok(()),
-            false => Err(Error::NobodyLeft(self.inode)),
-        }
-    }
-
-    /// Gets to where the clock can be read and set: the process whose files then speak of it.
-    ///
-    /// This process may be in another time namespace afterwards, with another date than before;
-    /// the host's date is to be had there as well.
-    pub(crate) fn reach(&self, procfs: &Procfs) -> Result<Who, Error> {
-        match &self.route {
-            Route::Speaker(pid) => Ok(Who::Pid(*pid)),
-            Route::Enter(link) => self.enter(procfs, link).map(|()| Who::Caller),
-        }
-    }
-
-    /// The same, unless it is the host's own: that is not for this program to change.
-    pub(crate) fn reach_to_change(&self, procfs: &Procfs) -> Result<Who, Error> {
-        match self.inode {
-            Inode::HOST => Err(Error::HostNamespace),
-            _ => self.reach(procfs),
-        }
+        sys::enter_time_namespace(self.open()?)
+            .map_err(|errno| Error::from_setns(self.link.clone(), errno))
     }
 }
 
@@ -159,12 +126,6 @@ impl Subject {
 pub(crate) fn enter(link: &Path) -> Result<(), Error> {
     let file = open(link)?;
     sys::enter_time_namespace(&file).map_err(|errno| Error::from_setns(link.to_owned(), errno))
-}
-
-/// Sends a process into the time namespace that `link` leads to.
-pub(crate) fn send_stand_in(link: &Path) -> Result<StandIn, Error> {
-    let file = open(link)?;
-    StandIn::send(&file).map_err(|errno| Error::from_setns(link.to_owned(), errno))
 }
 
 fn open(link: &Path) -> Result<File, Error> {
@@ -198,8 +159,7 @@ mod tests {
         proc.process(20, 5, 5, 1);
         let subject = target("20").find(&proc.fs()).unwrap();
         assert_eq!(subject.inode, Inode(5));
-        assert_eq!(subject.route, Route::Speaker(20));
-        assert_eq!(subject.reach_to_change(&proc.fs()).unwrap(), Who::Pid(20));
+        assert_eq!(subject.speaker, Some(20));
     }
 
     #[test]
@@ -208,7 +168,8 @@ mod tests {
         proc.process(20, 5, 6, 1);
         let subject = target("20").find(&proc.fs()).unwrap();
         assert_eq!(subject.inode, Inode(5));
-        assert_eq!(subject.route, Route::Enter(proc.root().join("20/ns/time")));
+        assert_eq!(subject.speaker, None);
+        assert_eq!(subject.link, proc.root().join("20/ns/time"));
     }
 
     #[test]
@@ -217,10 +178,10 @@ mod tests {
         proc.process(20, 5, 6, 1);
         proc.process(21, HOST, 5, 1);
         let link = Path::new("/run/timens/test");
-        let route = |inode| of_namespace(&proc.fs(), Inode(inode), link).route;
-        assert_eq!(route(6), Route::Speaker(20));
-        assert_eq!(route(5), Route::Speaker(21));
-        assert_eq!(route(9), Route::Enter(link.to_owned()));
+        let speaker = |inode| of_namespace(&proc.fs(), Inode(inode), link).speaker;
+        assert_eq!(speaker(6), Some(20));
+        assert_eq!(speaker(5), Some(21));
+        assert_eq!(speaker(9), None);
     }
 
     #[test]
@@ -228,11 +189,24 @@ mod tests {
         let proc = FakeProc::new();
         proc.process(1, HOST, HOST, 1);
         let subject = target("1").find(&proc.fs()).unwrap();
-        assert_eq!(subject.reach(&proc.fs()).unwrap(), Who::Pid(1));
-        assert!(matches!(
-            subject.reach_to_change(&proc.fs()),
-            Err(Error::HostNamespace)
-        ));
+        let result = subject.enter_to_change();
+        assert!(matches!(result, Err(Error::HostNamespace)), "{result:?}");
+    }
+
+    #[test]
+    fn a_link_that_leads_elsewhere_by_now_is_not_followed() {
+        let path = Path::new("/proc/self/ns/time");
+        let here = of_namespace(&FakeProc::new().fs(), inode_of(path).unwrap(), path);
+        assert!(here.open().is_ok());
+        let there = Subject {
+            inode: Inode(5),
+            ..here
+        };
+        let result = there.enter_to_change();
+        assert!(
+            matches!(result, Err(Error::NobodyLeft(Inode(5)))),
+            "{result:?}"
+        );
     }
 
     #[test]

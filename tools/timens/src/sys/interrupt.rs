@@ -61,6 +61,16 @@ impl Interrupts {
     }
 }
 
+impl Drop for Interrupts {
+    /// Those that came while they were held back have been heard, however many they were.
+    #[expect(unsafe_code, reason = "signal sets")]
+    fn drop(&mut self) {
+        while self.before(Instant::now()) == Ok(true) {}
+        // SAFETY: the set is valid, and the old one is not asked for.
+        unsafe { libc::sigprocmask(libc::SIG_UNBLOCK, &self.0, ptr::null_mut()) };
+    }
+}
+
 /// Whether a signal does nothing to this program.
 #[expect(unsafe_code, reason = "no safe form")]
 fn is_ignored(signal: i32) -> bool {
@@ -93,6 +103,20 @@ mod tests {
         unsafe { libc::raise(libc::SIGQUIT) };
         let soon = Instant::now() + Duration::from_millis(5);
         interrupts.before(soon).unwrap()
+    }
+
+    #[test]
+    fn they_are_held_back_for_a_while() {
+        let held_back = || {
+            let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+            let line = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
+            u64::from_str_radix(line.unwrap().trim(), 16).unwrap()
+        };
+        let before = held_back();
+        let interrupts = Interrupts::hold_back().unwrap();
+        assert_ne!(held_back(), before);
+        drop(interrupts);
+        assert_eq!(held_back(), before);
     }
 
     #[test]
