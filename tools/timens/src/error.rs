@@ -87,6 +87,9 @@ pub(crate) enum Error {
     /// A frozen clock, where one is needed that runs.
     #[error("that clock is frozen")]
     Frozen,
+    /// A slew that was waited for, and that a step has called off.
+    #[error("the slew has been called off: somebody has set the date meanwhile")]
+    SlewCalledOff,
     /// A slew that would be none.
     #[error("a slew is at least a microsecond; 0 ends one that is under way")]
     SlewTooSmall,
@@ -236,6 +239,10 @@ impl Error {
                 "timens restore could not set such a clock: no date beyond 2116-02-20 23:53:38 UTC, \
                  for example, which can only be set from inside"
             }
+            Error::Saved {
+                error: SavedError::Version(_),
+                ..
+            } => return None,
             Error::Saved { .. } => "a saved clock is what timens save has written",
             Error::LeftOff { error, .. } => return error.advice(),
             Error::SavedInFuture(_) => {
@@ -260,6 +267,7 @@ impl Error {
             Error::NoSuchProcess(_)
             | Error::NobodyLeft(_)
             | Error::RateTaken(_)
+            | Error::SlewCalledOff
             | Error::SlewTooSmall
             | Error::Adjtimex(_)
             | Error::When(_)
@@ -434,5 +442,10 @@ mod tests {
             error: Error::NoModule.into(),
         };
         assert!(advice(left).contains("modprobe"));
+        let newer = Error::Saved {
+            path: "f".into(),
+            error: SavedError::Version(2),
+        };
+        assert!(newer.advice().is_none());
     }
 }

@@ -38,16 +38,11 @@ pub(crate) struct HostClocks {
 impl HostClocks {
     /// Reads them, one after the other: a moment too early, as [`now`] does.
     pub(crate) fn read(procfs: &Procfs) -> Result<HostClocks, Error> {
-        let read = |id| {
-            let time = clock_gettime(id);
-            // CAST: below 10^9.
-            SignedDuration::new(time.tv_sec, time.tv_nsec as i32)
-        };
         let own = HostClocks {
-            realtime: read(ClockId::Realtime),
-            monotonic: read(ClockId::Monotonic),
-            boottime: read(ClockId::Boottime),
-            raw: read(ClockId::MonotonicRaw),
+            realtime: reading(ClockId::Realtime),
+            monotonic: reading(ClockId::Monotonic),
+            boottime: reading(ClockId::Boottime),
+            raw: reading(ClockId::MonotonicRaw),
         };
         let offsets = own_offsets(procfs)?;
         Ok(HostClocks {
@@ -57,6 +52,13 @@ impl HostClocks {
             raw: own.raw - offsets.raw,
         })
     }
+}
+
+/// What a clock of this program's own namespace reads.
+pub(crate) fn reading(id: ClockId) -> SignedDuration {
+    let time = clock_gettime(id);
+    // CAST: below 10^9.
+    SignedDuration::new(time.tv_sec, time.tv_nsec as i32)
 }
 
 /// How far the clocks of this program's own namespace are ahead of the host's.
@@ -137,8 +139,7 @@ mod tests {
 
     /// What this test's own clock reads, and a moment later what the host's would.
     fn pair(proc: &FakeProc, id: ClockId, of: fn(HostClocks) -> SignedDuration) -> SignedDuration {
-        let own = clock_gettime(id);
-        let own = SignedDuration::new(own.tv_sec, own.tv_nsec as i32);
+        let own = reading(id);
         of(HostClocks::read(&proc.fs()).unwrap()) - own
     }
 

@@ -72,6 +72,11 @@ pub(crate) fn tai(clock: &Clock) -> Result<i64, NoLine> {
     number(clock, "tai")
 }
 
+/// How often the date of a clock has been set.
+pub(crate) fn steps(clock: &Clock) -> Result<u64, NoLine> {
+    number(clock, "steps")
+}
+
 /// The rate of a clock in units of 2^-56.
 pub(crate) fn rate_fixed(clock: &Clock) -> Result<u64, NoLine> {
     number(clock, "rate_fixed")
@@ -137,6 +142,9 @@ impl Ntp {
 
     /// The calls that give a new clock this state, but for the slew.
     ///
+    /// One that continues another is where that was with its leap second: it may take one that is
+    /// asked for now for noticed, or made, and never make it. Switching a loop off forgets that.
+    ///
     /// The bits that only the kernel sets are not given back, except for the unit of offsets, which
     /// has a mode of its own. A leap second that has been made is not made again.
     pub(crate) fn replay(&self, tai: i64) -> Vec<Adjustment> {
@@ -146,7 +154,13 @@ impl Ntp {
             1 => self.status & !STA_INS,
             _ => self.status,
         };
+        let only_status = |status| Adjustment {
+            status: Some(status),
+            ..Adjustment::default()
+        };
         let mut calls = vec![
+            only_status(STA_PLL),
+            only_status(0),
             // In ns, because the time constant means something else in µs.
             Adjustment {
                 status: Some(status & !STA_RONLY),
@@ -268,9 +282,10 @@ timezone -60 1
     #[test]
     fn the_state_is_given_back_call_by_call() {
         let calls = NTP.replay(37);
-        let [first, tai, offset, last] = calls[..] else {
+        let [on, off, first, tai, offset, last] = calls[..] else {
             panic!("{calls:?}");
         };
+        assert_eq!((on.status, off.status), (Some(STA_PLL), Some(0)));
         // Without the bits of the kernel's, with PLL and the pending leap second.
         assert_eq!(first.status, Some(0x11));
         assert_eq!(first.nano, Some(true));
@@ -312,7 +327,7 @@ timezone -60 1
         for (state, status, leap, replayed) in cases {
             let ntp = with(state, status);
             assert_eq!(ntp.pending_leap(), leap, "{state} {status}");
-            assert_eq!(ntp.replay(0)[0].status, Some(replayed), "{state} {status}");
+            assert_eq!(ntp.replay(0)[2].status, Some(replayed), "{state} {status}");
             assert_eq!(ntp.has_doubtful_leap(), state == 5);
         }
     }

@@ -146,6 +146,11 @@ impl Procfs {
         Ok(clock)
     }
 
+    /// The clock that the files of this process speak of.
+    pub(crate) fn own_clock(&self) -> Result<Clock, Error> {
+        self.clock(Who::Caller)?.ok_or(Error::PlainNamespace)
+    }
+
     /// Like `clock`, but a kernel that knows no clocks has plain namespaces only.
     pub(crate) fn clock_if_known(&self, who: Who) -> Result<Option<Clock>, Error> {
         match self.clock(who) {

@@ -9,18 +9,19 @@ use crate::cli::RestoreArgs;
 use crate::clock::{Clock, Request};
 use crate::complain;
 use crate::error::Error;
-use crate::host::HostClocks;
+use crate::host::{self, HostClocks};
 use crate::ntp::{rate_fixed, Ntp};
 use crate::procfs::{Control, Link, Procfs, Who};
 use crate::rate::Rate;
 use crate::run::{execute, make_namespace, say_request};
-use crate::saved::Saved;
+use crate::saved::{self, Saved};
 use crate::sys::timex;
 use crate::target;
 use crate::Log;
 use jiff::SignedDuration;
+use rustix::time::ClockId;
 use std::convert::Infallible;
-use std::fs;
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -40,7 +41,7 @@ pub(crate) fn restore(procfs: &Procfs, args: &RestoreArgs, log: Log) -> Result<I
     procfs.request(Who::Caller, Control::Offsets, &request)?;
     say_request(log, &request);
     // On a kernel without disciplines, adjtimex() would be about the host's.
-    Ntp::of(&own_clock(procfs)?)?;
+    Ntp::of(&procfs.own_clock()?)?;
 
     target::enter(&procfs.link(Who::Caller, Link::TimeForChildren))?;
     replay(&saved, log)?;
@@ -49,16 +50,18 @@ pub(crate) fn restore(procfs: &Procfs, args: &RestoreArgs, log: Log) -> Result<I
         procfs.request(Who::Caller, Control::Clock, &request)?;
         say_request(log, &request);
     }
-    say_what_differs(&saved, &own_clock(procfs)?, &host, log);
+    say_what_differs(&saved, &procfs.own_clock()?, log);
     Err(execute(&args.command))
 }
 
 /// Reads a saved clock.
 fn read(path: &Path) -> Result<Saved, Error> {
     let mut text = Vec::new();
+    // A byte more than a saved clock has: whether there is more to come does not matter.
+    let longest = saved::MAX_LENGTH + 1;
     match path.to_str() {
-        Some("-") => io::stdin().read_to_end(&mut text).map(drop),
-        _ => fs::read(path).map(|read| text = read),
+        Some("-") => io::stdin().take(longest).read_to_end(&mut text),
+        _ => File::open(path).and_then(|file| file.take(longest).read_to_end(&mut text)),
     }
     .map_err(|error| Error::system(path.display().to_string(), error))?;
     Saved::parse(&text).map_err(|error| Error::Saved {
@@ -94,11 +97,6 @@ fn request(saved: &Saved, host: &HostClocks) -> Request {
     }
 }
 
-/// The clock that the files of this process speak of.
-fn own_clock(procfs: &Procfs) -> Result<Clock, Error> {
-    procfs.clock(Who::Caller)?.ok_or(Error::PlainNamespace)
-}
-
 /// Gives the clock of the namespace that this process is in the saved time zone and discipline.
 fn replay(saved: &Saved, log: Log) -> Result<(), Error> {
     if saved.ntp.has_doubtful_leap() {
@@ -126,15 +124,15 @@ fn replay(saved: &Saved, log: Log) -> Result<(), Error> {
     Ok(())
 }
 
-/// Says what could not be restored.
-fn say_what_differs(saved: &Saved, clock: &Clock, host: &HostClocks, log: Log) {
+/// Says what could not be restored of the clock that this process is on.
+fn say_what_differs(saved: &Saved, clock: &Clock, log: Log) {
     if let Ok(fixed) = rate_fixed(clock) {
         if fixed != saved.rate_fixed {
             let lost = fixed.abs_diff(saved.rate_fixed);
             log.say(&format!("the rate differs by {lost} / 2^56"));
         }
     }
-    let raw = host.raw.saturating_add(clock.raw.into());
+    let raw = host::reading(ClockId::MonotonicRaw);
     let ahead = raw.saturating_sub(saved.clocks.raw.into());
     log.say(&format!(
         "CLOCK_MONOTONIC_RAW is ahead of the saved one by {ahead:#}"
@@ -213,6 +211,8 @@ mod tests {
         assert!(matches!(error, Error::Saved { .. }), "{error:?}");
         let error = read(Path::new("/nowhere/at/all")).unwrap_err();
         assert!(matches!(error, Error::System { .. }), "{error:?}");
+        let message = read(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert!(message.contains("longer than"), "{message}");
     }
 
     #[test]

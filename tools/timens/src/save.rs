@@ -10,9 +10,9 @@ use crate::list::to_json;
 use crate::procfs::Procfs;
 use crate::saved::Saved;
 use crate::Log;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
 use std::process;
 
 /// Writes them down.
@@ -29,9 +29,7 @@ pub(crate) fn save(
     saved.check().map_err(Error::Unsavable)?;
     let text = to_json(&saved) + "\n";
     match args.output.as_deref() {
-        Some(path) if path != Path::new("-") => {
-            write(path, &text).map_err(|error| Error::system(path.display().to_string(), error))
-        }
+        Some(path) if path != Path::new("-") => write(path, &text),
         _ => output
             .write_all(text.as_bytes())
             .and_then(|()| output.flush())
@@ -40,30 +38,47 @@ pub(crate) fn save(
 }
 
 /// Writes a file as a whole or not at all: a full disk does not take an older one.
-fn write(path: &Path, text: &str) -> io::Result<()> {
+fn write(path: &Path, text: &str) -> Result<(), Error> {
     // In the place of a device or a pipe there would be a file.
     if fs::metadata(path).is_ok_and(|known| !known.is_file()) {
-        return fs::write(path, text);
+        return fs::write(path, text).map_err(|error| failed(path, error));
     }
     // Where a link leads, or a new file.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let mut new = path.clone().into_os_string();
-    new.push(format!(".{}", process::id()));
-    // No link that somebody has put there is followed.
-    let mut file = OpenOptions::new().write(true).create_new(true).open(&new)?;
+    let (new, mut file) = create_beside(&path)?;
     let mut replace = || {
         if let Ok(known) = fs::metadata(&path) {
             file.set_permissions(known.permissions())?;
         }
         file.write_all(text.as_bytes())?;
+        // Some file systems find out here only that there is no room.
+        file.sync_all()?;
         fs::rename(&new, &path)
     };
-    let written = replace();
-    if written.is_err() {
+    replace().map_err(|error| {
         // The error to tell is the first.
         let _ = fs::remove_file(&new);
+        failed(&new, error)
+    })
+}
+
+/// Makes a new file in the directory of another. No link that somebody has put there is followed.
+fn create_beside(path: &Path) -> Result<(PathBuf, File), Error> {
+    let mut number = process::id();
+    loop {
+        let mut new = path.as_os_str().to_owned();
+        new.push(format!(".{number}"));
+        let new = PathBuf::from(new);
+        match File::create_new(&new) {
+            Ok(file) => return Ok((new, file)),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(failed(&new, error)),
+        }
     }
-    written
+}
+
+fn failed(path: &Path, error: io::Error) -> Error {
+    Error::system(path.display().to_string(), error)
 }
 
 #[cfg(test)]
@@ -169,9 +184,22 @@ mod tests {
         let path = proc.root().join("saved.json");
         let trap = format!("saved.json.{}", process::id());
         symlink("other", proc.root().join(&trap)).unwrap();
-        assert!(write(&path, "new").is_err());
+        write(&path, "new").unwrap();
+        assert_eq!(proc.read("saved.json"), "new");
         assert_eq!(proc.read("other"), "other");
-        assert!(!path.exists() && proc.root().join(trap).exists());
+        assert!(proc.root().join(trap).is_symlink());
+    }
+
+    #[test]
+    fn the_file_that_could_not_be_written_is_named() {
+        let proc = FakeProc::new();
+        // There is no room for the number after it.
+        let longest = "x".repeat(255);
+        let message = write(&proc.root().join(&longest), "new")
+            .unwrap_err()
+            .to_string();
+        let name = format!("{longest}.{}: ", process::id());
+        assert!(message.contains(&name), "{message}");
     }
 
     #[test]

@@ -17,6 +17,8 @@ use std::ops::RangeInclusive;
 
 const FORMAT: &str = "timens-clock";
 const VERSION: u64 = 1;
+/// More bytes than any has, however it is laid out.
+pub(crate) const MAX_LENGTH: u64 = 64 << 10;
 const DAY: i64 = 86_400;
 /// The largest TAI less REALTIME that can be set, s. Leap seconds may lead below 0.
 const MAX_TAI: i64 = 100_000;
@@ -74,6 +76,9 @@ pub(crate) enum SavedError {
     /// No JSON, or with other fields.
     #[error("it is no saved clock: {0}")]
     Json(#[from] serde_json::Error),
+    /// Something else, perhaps without an end.
+    #[error("it is longer than any saved clock")]
+    Length,
     /// JSON of something else.
     #[error("its format is '{0}', not '{FORMAT}'")]
     Format(String),
@@ -121,6 +126,9 @@ impl Saved {
 
     /// Reads what was written down, and believes nothing that cannot be.
     pub(crate) fn parse(text: &[u8]) -> Result<Saved, SavedError> {
+        if text.len() as u64 > MAX_LENGTH {
+            return Err(SavedError::Length);
+        }
         // First, because another version has other fields.
         let head: Head = serde_json::from_slice(text)?;
         if head.format != FORMAT {

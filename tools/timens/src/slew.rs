@@ -5,8 +5,8 @@
 use crate::cli::SlewArgs;
 use crate::error::Error;
 use crate::held::Held;
-use crate::ntp::Ntp;
-use crate::procfs::{Procfs, Who};
+use crate::ntp::{self, Ntp};
+use crate::procfs::Procfs;
 use crate::sys::timex::{self, Adjustment};
 use crate::Log;
 use jiff::SignedDuration;
@@ -49,12 +49,14 @@ pub(crate) fn slew(procfs: &Procfs, args: &SlewArgs, log: Log) -> Result<(), Err
         adjustment.apply().map_err(Error::from_adjtimex)?;
         log.say(&format!("frequency {freq} / 2^16 ppm"));
     }
+    // Before the slew, so that none is missed.
+    let steps = ntp::steps(&procfs.own_clock()?)?;
     if let Some(micros) = by {
         let left = timex::slew(micros).map_err(Error::from_adjtimex)?;
         log.say(&format!("slew {micros} us, in place of {left} us"));
     }
     match args.wait {
-        true => wait_until_done(procfs, &ticks, log),
+        true => wait_until_done(procfs, &ticks, steps, log),
         false => Ok(()),
     }
 }
@@ -76,14 +78,11 @@ impl Ticks {
         Ok(Ticks(timer))
     }
 
-    /// Waits for `duration` on this program's own clock, which may be frozen meanwhile.
-    fn wait(&self, procfs: &Procfs, duration: Duration) -> Result<(), Error> {
+    /// Waits for `duration` on this program's own clock, unless it is disturbed.
+    fn wait(&self, procfs: &Procfs, steps: u64, duration: Duration) -> Result<(), Error> {
         let end = Instant::now() + duration;
         while Instant::now() < end {
-            let clock = procfs.clock(Who::Caller)?.ok_or(Error::PlainNamespace)?;
-            if clock.rate.is_frozen() {
-                return Err(Error::Frozen);
-            }
+            undisturbed(procfs, steps)?;
             // Interrupted, it looks early.
             let _ = read(&self.0, &mut [0; 8]);
         }
@@ -91,12 +90,27 @@ impl Ticks {
     }
 }
 
+/// Fails if this program's own clock is frozen, or has been set more often than `steps`: that calls
+/// a slew off.
+fn undisturbed(procfs: &Procfs, steps: u64) -> Result<(), Error> {
+    let clock = procfs.own_clock()?;
+    if clock.rate.is_frozen() {
+        return Err(Error::Frozen);
+    }
+    match ntp::steps(&clock)? == steps {
+        true => Ok(()),
+        false => Err(Error::SlewCalledOff),
+    }
+}
+
 /// Waits, by the namespace's clock: that is what the slew takes its time by.
-fn wait_until_done(procfs: &Procfs, ticks: &Ticks, log: Log) -> Result<(), Error> {
+fn wait_until_done(procfs: &Procfs, ticks: &Ticks, steps: u64, log: Log) -> Result<(), Error> {
     loop {
         let left = timex::slew_left().map_err(Error::from_adjtimex)?;
+        // What is left is nothing also when it has been called off.
+        undisturbed(procfs, steps)?;
         log.say(&format!("{left} us left"));
-        ticks.wait(procfs, pause(left))?;
+        ticks.wait(procfs, steps, pause(left))?;
         // A last part of a microsecond that the kernel does not tell of has had its time, too.
         if left == 0 {
             return Ok(());
@@ -166,17 +180,19 @@ mod tests {
     }
 
     #[test]
-    fn it_waits_until_the_clock_is_frozen() {
+    fn it_waits_until_the_clock_is_disturbed() {
         let proc = FakeProc::new();
         let ticks = Ticks::start().unwrap();
-        let wait = |rate| {
+        let wait = |rate, steps| {
             proc.write("self/timens_clock", &clock_text("running", "9 0", rate));
-            ticks.wait(&proc.fs(), Duration::from_millis(150))
+            ticks.wait(&proc.fs(), steps, Duration::from_millis(150))
         };
         let begin = Instant::now();
-        wait("1 0").unwrap();
+        wait("1 0", 3).unwrap();
         assert!(begin.elapsed() >= Duration::from_millis(150));
-        let result = wait("0 0");
+        let result = wait("1 0", 2);
+        assert!(matches!(result, Err(Error::SlewCalledOff)), "{result:?}");
+        let result = wait("0 0", 3);
         assert!(matches!(result, Err(Error::Frozen)), "{result:?}");
     }
 
