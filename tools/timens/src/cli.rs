@@ -8,6 +8,7 @@ use crate::target::Target;
 use crate::when::{self, WhenError};
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use jiff::{SignedDuration, Span, Timestamp};
+use std::error::Error;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -52,6 +53,10 @@ Examples:
   timens thaw 4711
   R=$(timens freeze 4711); sleep 10; timens thaw 4711 --rate \"$R\"";
 
+/// The one that is generated has what one of two arguments is in before the first of all.
+const STEP_USAGE: &str = "timens [-v] step PID|NSFILE DURATION | --to DATE";
+const SLEW_USAGE: &str = "timens [-v] slew PID|NSFILE [DURATION [--wait]] [--frequency PPM]";
+
 const STEP_EXAMPLES: &str = "\
 Examples:
   timens step 4711 +90                             # a minute and a half forth
@@ -87,6 +92,9 @@ Examples:
   timens save 4711 -o clock.json
   timens restore clock.json -- ./server
   timens save 4711 | ssh other-host timens restore - -- ./server";
+
+/// Why a value is none.
+type Reason = Box<dyn Error + Send + Sync>;
 
 /// The kernel takes a millisecond for each change of a clock.
 const SHORTEST_PERIOD: Duration = Duration::from_millis(1);
@@ -143,12 +151,12 @@ pub(crate) enum Command {
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ClockArgs {
     /// The date that the clock is to show
-    #[arg(long, value_name = "DATE", value_parser = parse_date, conflicts_with = "offset")]
+    #[arg(long, value_name = "DATE", value_parser = signed(parse_date), conflicts_with = "offset")]
     #[arg(allow_hyphen_values = true)]
     pub(crate) date: Option<Timestamp>,
 
     /// How far the clock is to be ahead of the host's (negative: behind)
-    #[arg(long, value_name = "DURATION", value_parser = when::parse_span)]
+    #[arg(long, value_name = "DURATION", value_parser = signed(when::parse_span))]
     #[arg(allow_hyphen_values = true)]
     pub(crate) offset: Option<Span>,
 
@@ -161,12 +169,12 @@ pub(crate) struct ClockArgs {
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(crate) struct RateArgs {
     /// Seconds that are to pass for each second of the host, 0 to 255: 2, 0.5, 1.00005, 1/3
-    #[arg(long, value_name = "RATE", value_parser = rate::parse, conflicts_with = "ppm")]
+    #[arg(long, value_name = "RATE", value_parser = signed(rate::parse), conflicts_with = "ppm")]
     #[arg(allow_hyphen_values = true)]
     pub(crate) rate: Option<AskedRate>,
 
     /// The rate as parts per million that the clock is to gain on the host: +50, -12.5
-    #[arg(long, value_name = "PPM", value_parser = rate::parse_ppm)]
+    #[arg(long, value_name = "PPM", value_parser = signed(rate::parse_ppm))]
     #[arg(allow_hyphen_values = true)]
     pub(crate) ppm: Option<AskedRate>,
 }
@@ -187,12 +195,12 @@ pub(crate) struct RunArgs {
     pub(crate) clock: ClockArgs,
 
     /// How far CLOCK_MONOTONIC is to be ahead of the host's at the start
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = signed(parse_duration))]
     #[arg(allow_hyphen_values = true)]
     pub(crate) monotonic: Option<SignedDuration>,
 
     /// How far CLOCK_BOOTTIME is to be ahead of the host's at the start
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = signed(parse_duration))]
     #[arg(allow_hyphen_values = true)]
     pub(crate) boottime: Option<SignedDuration>,
 
@@ -269,14 +277,14 @@ pub(crate) struct ThawArgs {
     pub(crate) target: TargetArg,
 
     /// The rate that the clock is to have; nobody remembers the one from before the freeze
-    #[arg(long, value_name = "RATE", value_parser = rate::parse_running, default_value = "1")]
+    #[arg(long, value_name = "RATE", value_parser = signed(rate::parse_running), default_value = "1")]
     #[arg(allow_hyphen_values = true)]
     pub(crate) rate: AskedRate,
 }
 
 /// Arguments of `timens step`.
 #[derive(Debug, Args)]
-#[command(after_help = STEP_EXAMPLES)]
+#[command(after_help = STEP_EXAMPLES, override_usage = STEP_USAGE)]
 #[command(group = ArgGroup::new("change").required(true).args(["by", "to"]))]
 pub(crate) struct StepArgs {
     #[command(flatten)]
@@ -284,17 +292,17 @@ pub(crate) struct StepArgs {
     pub(crate) target: TargetArg,
 
     /// How far to step from the date that the clock shows (negative: back)
-    #[arg(value_name = "DURATION", value_parser = when::parse_span, allow_hyphen_values = true)]
+    #[arg(value_name = "DURATION", value_parser = signed(when::parse_span), allow_hyphen_values = true)]
     pub(crate) by: Option<Span>,
 
     /// The date to step to
-    #[arg(long, value_name = "DATE", value_parser = parse_date, allow_hyphen_values = true)]
+    #[arg(long, value_name = "DATE", value_parser = signed(parse_date), allow_hyphen_values = true)]
     pub(crate) to: Option<Timestamp>,
 }
 
 /// Arguments of `timens slew`.
 #[derive(Debug, Args)]
-#[command(after_help = SLEW_EXAMPLES)]
+#[command(after_help = SLEW_EXAMPLES, override_usage = SLEW_USAGE)]
 #[command(group = ArgGroup::new("change").required(true).multiple(true)
     .args(["by", "frequency"]))]
 pub(crate) struct SlewArgs {
@@ -303,11 +311,11 @@ pub(crate) struct SlewArgs {
     pub(crate) target: TargetArg,
 
     /// How far to slew (negative: back), in whole microseconds; 0 ends a slew that is under way
-    #[arg(value_name = "DURATION", value_parser = parse_duration, allow_hyphen_values = true)]
+    #[arg(value_name = "DURATION", value_parser = signed(parse_duration), allow_hyphen_values = true)]
     pub(crate) by: Option<SignedDuration>,
 
     /// Parts per million that the discipline is to make the clock faster for good, -500 to 500
-    #[arg(long, value_name = "PPM", value_parser = ntp::parse_frequency)]
+    #[arg(long, value_name = "PPM", value_parser = signed(ntp::parse_frequency))]
     #[arg(allow_hyphen_values = true)]
     pub(crate) frequency: Option<i64>,
 
@@ -325,17 +333,18 @@ pub(crate) struct StrobeArgs {
     pub(crate) target: TargetArg,
 
     /// How far to step forth and back (negative: back first)
-    #[arg(long, value_name = "DURATION", value_parser = parse_distance)]
+    #[arg(long, value_name = "DURATION", value_parser = signed(parse_distance))]
     #[arg(allow_hyphen_values = true)]
     pub(crate) by: SignedDuration,
 
     /// The time between two steps, on the clock of timens
-    #[arg(long, value_name = "DURATION", value_parser = parse_period)]
+    #[arg(long, value_name = "DURATION", value_parser = signed(parse_period))]
     #[arg(allow_hyphen_values = true)]
     pub(crate) every: Duration,
 
     /// End after so many steps, forth and back counted one by one
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(allow_hyphen_values = true)]
     pub(crate) count: Option<u64>,
 }
 
@@ -348,24 +357,27 @@ pub(crate) struct DriftArgs {
     pub(crate) target: TargetArg,
 
     /// How far the rate may be from the one that it has, either way, in parts per million of that
-    #[arg(long, value_name = "PPM", value_parser = rate::parse_deviation)]
+    #[arg(long, value_name = "PPM", value_parser = signed(rate::parse_deviation))]
+    #[arg(allow_hyphen_values = true)]
     pub(crate) max_ppm: i64,
 
     /// How much it may change at a time, either way
-    #[arg(long, value_name = "PPM", value_parser = rate::parse_deviation)]
+    #[arg(long, value_name = "PPM", value_parser = signed(rate::parse_deviation))]
+    #[arg(allow_hyphen_values = true)]
     pub(crate) step_ppm: i64,
 
     /// The time between two changes, on the clock of timens
-    #[arg(long, value_name = "DURATION", value_parser = parse_period)]
+    #[arg(long, value_name = "DURATION", value_parser = signed(parse_period))]
     #[arg(allow_hyphen_values = true)]
     pub(crate) every: Duration,
 
     /// What the random numbers depend on: the same seed gives the same rates
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub(crate) seed: Option<u64>,
 
     /// End after so many changes
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(allow_hyphen_values = true)]
     pub(crate) count: Option<u64>,
 
     /// Leave the last rate at the end, instead of the one from before
@@ -378,12 +390,13 @@ pub(crate) struct DriftArgs {
 #[command(after_help = WATCH_EXAMPLES)]
 pub(crate) struct WatchArgs {
     /// The time between two looks
-    #[arg(long, value_name = "DURATION", value_parser = parse_period, default_value = "1s")]
+    #[arg(long, value_name = "DURATION", value_parser = signed(parse_period), default_value = "1s")]
     #[arg(allow_hyphen_values = true)]
     pub(crate) every: Duration,
 
     /// End after so many looks
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(allow_hyphen_values = true)]
     pub(crate) count: Option<u64>,
 }
 
@@ -419,6 +432,16 @@ pub(crate) struct RestoreArgs {
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
+}
+
+/// A parser of values that may be negative. What begins with two signs was to be an option.
+fn signed<T, E: Into<Reason>>(
+    parse: fn(&str) -> Result<T, E>,
+) -> impl Fn(&str) -> Result<T, Reason> + Clone {
+    move |text| match text.starts_with("--") {
+        true => Err("a value does not begin with --".into()),
+        false => parse(text).map_err(E::into),
+    }
 }
 
 fn parse_date(text: &str) -> Result<Timestamp, WhenError> {
@@ -495,6 +518,29 @@ mod tests {
         match parse(&["set", "5", "--ppm", "-50"]) {
             Command::Set(args) => assert!(args.clock.rate.asked().unwrap().rate < rate::Rate::ONE),
             other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_usage_is_that_of_the_man_page() {
+        let man_page = include_str!("../../../Documentation/timens.1.md");
+        for command in ["step", "slew"] {
+            let help = refusal(&[command, "--help"]).to_string();
+            let usage = help.lines().find_map(|line| line.strip_prefix("Usage: "));
+            let line = format!("\n    {}\n", usage.unwrap());
+            assert!(man_page.contains(&line), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_option_is_no_value() {
+        for arguments in [
+            &["step", "5", "--too=2030-01-01"] as &[&str],
+            &["slew", "5", "--frequenzy=1"],
+            &["run", "--offset", "--rate", "2", "true"],
+        ] {
+            let message = refusal(arguments).to_string();
+            assert!(message.contains("does not begin with --"), "{message}");
         }
     }
 
@@ -607,5 +653,10 @@ mod tests {
         };
         explained(&drift("1000000"), "below 1000000");
         explained(&drift("0"), "above 0");
+        explained(&drift("-5"), "above 0");
+        for option in ["--seed", "--count"] {
+            let arguments = [&drift("1")[..], &[option, "-1"]].concat();
+            explained(&arguments, "invalid value '-1'");
+        }
     }
 }

@@ -19,7 +19,7 @@ pub(crate) struct Scaled {
 
 /// Reads `[+-]DIGITS[.DIGITS]`, with at least one digit, in units of `10^-places`.
 ///
-/// `None` when the text is no such number or does not fit.
+/// `None` when the text is no such number. One that does not fit is the largest that does.
 pub(crate) fn parse(text: &str, places: usize) -> Option<Scaled> {
     let (negative, digits) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
@@ -37,11 +37,11 @@ pub(crate) fn parse(text: &str, places: usize) -> Option<Scaled> {
     let mut units: i128 = 0;
     for digit in whole.bytes().chain(kept.bytes()).chain(padding) {
         units = units
-            .checked_mul(10)?
-            .checked_add(i128::from(digit - b'0'))?;
+            .saturating_mul(10)
+            .saturating_add(i128::from(digit - b'0'));
     }
     if lost.bytes().next().is_some_and(|digit| digit >= b'5') {
-        units = units.checked_add(1)?;
+        units = units.saturating_add(1);
     }
     Some(Scaled {
         units: if negative { -units } else { units },
@@ -123,8 +123,12 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_does_not_fit() {
-        assert_eq!(parse(&"9".repeat(40), 9), None);
+    fn what_does_not_fit_is_the_largest_that_does() {
+        assert_eq!(parse(&"9".repeat(44), 9), exact(i128::MAX));
+        assert_eq!(
+            parse(&("-".to_owned() + &"9".repeat(44)), 9),
+            exact(-i128::MAX)
+        );
         assert_eq!(
             parse(&format!("{}1", "0".repeat(100)), 9),
             exact(1_000_000_000)

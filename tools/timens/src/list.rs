@@ -33,12 +33,8 @@ struct Row<'a> {
 /// Writes the list.
 pub(crate) fn list(procfs: &Procfs, args: &ListArgs, output: &mut impl Write) -> Result<(), Error> {
     let survey = survey(procfs, Effort::Enter)?;
-    if survey.hidden > 0 {
-        let hidden = survey.hidden;
-        complain(&format!(
-            "the list may lack namespaces of other users, {hidden} of whose processes could not be \
-             looked at"
-        ));
+    if let Some(note) = survey.lack() {
+        complain(&note);
     }
     let text = match args.json {
         true => json(&survey) + "\n",
@@ -110,7 +106,8 @@ fn keeper(namespace: &Namespace) -> String {
         (None, Some(path)) => format!("(mounted at {})", path.display()),
         (None, None) => "-".to_owned(),
     };
-    cut(&keeper, COMMAND_WIDTH)
+    // A path may have anything in it.
+    cut(&keeper.replace(char::is_control, "?"), COMMAND_WIDTH)
 }
 
 #[cfg(test)]
@@ -133,7 +130,7 @@ mod tests {
         proc.write("30/cmdline", &"x".repeat(100));
         proc.write(
             "self/mountinfo",
-            "1 1 0:4 time:[8] /run/t rw - nsfs nsfs rw\n",
+            "1 1 0:4 time:[8] /run/\\033t rw - nsfs nsfs rw\n",
         );
         let mut survey = survey(&proc.fs(), Effort::Enter).unwrap();
         for namespace in &mut survey.namespaces {
@@ -149,7 +146,7 @@ mod tests {
             "        NS  CLOCK    DATE                 OFFSET  RATE  DRIFT  PROCS  PID  COMMAND",
             "         5  own      2030-01-01 00:00:00  +1461d  2     ×2         2   20  program 20",
             "         6  plain    2026-01-01 00:00:00  0s      1     0          1   30  xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…",
-            "         8  unknown  -                    -       -     -          0    -  (mounted at /run/t)",
+            "         8  unknown  -                    -       -     -          0    -  (mounted at /run/?t)",
             "4026531834  host     2026-01-01 00:00:00  0s      1     0          1    1  program 1",
         ];
         let table = table(&survey, &TimeZone::UTC);
@@ -183,7 +180,7 @@ mod tests {
             serde_json::json!({
                 "inode": 8, "clock": "unknown", "date": null, "offset": null, "rate": null,
                 "gain_ppm": null, "processes": 0, "pid": null, "command": null,
-                "mounts": ["/run/t"],
+                "mounts": ["/run/\u{1b}t"],
             })
         );
         assert_eq!(rows[3]["clock"], "host");

@@ -91,7 +91,12 @@ impl Log {
 
 /// Writes a line to standard error, where there may be nobody to read it.
 fn complain(message: &str) {
-    let _ = writeln!(io::stderr(), "timens: {message}");
+    let _ = io::stderr().write_all(complaint(message).as_bytes());
+}
+
+/// The line, without what a terminal would obey: the message may have words from a file.
+fn complaint(message: &str) -> String {
+    format!("timens: {}\n", message.replace(char::is_control, "?"))
 }
 
 fn main() -> ExitCode {
@@ -191,6 +196,14 @@ mod tests {
         assert!(executes(&["timens", "restore"]));
         assert!(!executes(&["timens", "set", "run"]));
         assert!(!executes(&["timens", "-v"]));
+    }
+
+    #[test]
+    fn a_complaint_is_one_line_that_does_nothing() {
+        assert_eq!(
+            complaint("unknown field `\u{1b}[2J\nß\u{9b}`"),
+            "timens: unknown field `?[2J?ß?`\n"
+        );
     }
 
     #[test]

@@ -74,6 +74,19 @@ pub(crate) struct Survey {
     pub(crate) hidden: usize,
 }
 
+impl Survey {
+    /// What is to be said of namespaces that may be missing.
+    pub(crate) fn lack(&self) -> Option<String> {
+        let hidden = self.hidden;
+        (hidden > 0).then(|| {
+            format!(
+                "there may be more namespaces of other users, {hidden} of whose processes could \
+                 not be looked at"
+            )
+        })
+    }
+}
+
 /// What leads to one namespace.
 #[derive(Default)]
 struct Leads<'a> {

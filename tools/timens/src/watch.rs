@@ -4,11 +4,12 @@
 
 use crate::cli::WatchArgs;
 use crate::clock::Clock;
+use crate::complain;
 use crate::decimal::{self, BILLION};
 use crate::error::Error;
 use crate::namespace::{survey, Effort, Inode, Kind, Namespace, Survey};
 use crate::ntp;
-use crate::procfs::Procfs;
+use crate::procfs::{Procfs, Who};
 use crate::reading::Reading;
 use crate::sparkline::sparkline;
 use crate::table::{cut, Align, Table};
@@ -48,6 +49,8 @@ pub(crate) fn watch(
     args: &WatchArgs,
     output: &mut impl Write,
 ) -> Result<(), Error> {
+    // Fails on a kernel without clocks, where there would never be anything to see.
+    procfs.clock(Who::Caller)?;
     let zone = when::local_zone();
     let is_terminal = io::stdout().is_terminal();
     let mut histories = Histories::default();
@@ -58,10 +61,14 @@ pub(crate) fn watch(
         let text = match is_terminal {
             true => {
                 histories.add(&survey);
-                screen(&histories.table(&survey, &zone), window())
+                let lack = survey.lack().map(|note| note + "\n").unwrap_or_default();
+                screen(&(histories.table(&survey, &zone) + &lack), window())
             }
             false => lines(&survey),
         };
+        if let Some(note) = survey.lack().filter(|_| looks == 0 && !is_terminal) {
+            complain(&note);
+        }
         output
             .write_all(text.as_bytes())
             .and_then(|()| output.flush())
@@ -312,6 +319,7 @@ mod tests {
         proc.process(1, HOST, HOST, 1);
         proc.process(20, 5, 5, 1);
         proc.write("20/timens_clock", &clock_text("running", "9 0", "2 0"));
+        proc.write("self/timens_clock", "");
         let mut output = Vec::new();
         match parse(&["watch", "--every", "1ms", "--count", "3"]) {
             Command::Watch(args) => watch(&proc.fs(), &args, &mut output).unwrap(),
@@ -319,5 +327,14 @@ mod tests {
         }
         // The tests' own output may be a terminal.
         assert!(!output.is_empty());
+    }
+
+    #[test]
+    fn a_kernel_without_clocks_is_told_as_such() {
+        let result = match parse(&["watch", "--count", "1"]) {
+            Command::Watch(args) => watch(&FakeProc::new().fs(), &args, &mut Vec::new()),
+            other => panic!("{other:?}"),
+        };
+        assert!(matches!(result, Err(Error::NoPatch)), "{result:?}");
     }
 }
