@@ -5,14 +5,15 @@
 use std::env;
 use std::fmt::Display;
 use std::fs;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use rustix::pipe::{fcntl_setpipe_size, pipe};
 use rustix::process::{kill_process, Pid, Signal};
 
 use crate::clock::{Clock, Way};
-use crate::failure::{check, check_eq, Context, During, Outcome, Trouble};
+use crate::failure::{check, check_eq, fail, Context, During, Outcome, Trouble};
 use crate::host;
 use crate::lines::Lines;
 use crate::namespace::Namespace;
@@ -28,13 +29,20 @@ tests![
     step,
     strobe,
     strobe_is_interrupted,
+    strobe_that_nobody_hears,
+    strobe_whose_stand_in_is_ended,
+    what_everybody_leaves_is_set_back,
     drift,
     drift_that_nobody_reads,
+    drift_gives_way,
     watch,
     restored_fields,
     restored_clocks,
+    restored_raw,
+    leap_second_in_an_own_clock,
     elapsed_clocks,
     slew,
+    slew_that_is_called_off,
     frequency,
     by_an_ordinary_user,
     of_one_that_nobody_waits_for,
@@ -214,6 +222,116 @@ fn strobe_is_interrupted(_: &Setting) -> Outcome {
     Ok(())
 }
 
+/// How a command ends, which has some seconds left for it.
+fn ending(mut child: Child) -> Outcome<ExitStatus> {
+    let deadline = host::reference()? + 20 * SEC;
+    while host::reference()? < deadline {
+        if let Some(status) = child.try_wait().context("waiting")? {
+            return Ok(status);
+        }
+        host::pass(SEC / 50)?;
+    }
+    child.kill().context("kill")?;
+    child.wait().context("wait")?;
+    fail!("it did not end")
+}
+
+/// One that cannot say any more what it does is ended by a signal nevertheless.
+fn strobe_that_nobody_hears(_: &Setting) -> Outcome {
+    let tracked = Tracked::new(&Lines::new().rate(1, 0))?;
+    let resident = resident(&tracked.namespace)?;
+    let (reader, writer) = pipe().context("pipe")?;
+    fcntl_setpipe_size(&writer, 8192).context("F_SETPIPE_SZ")?;
+    let pid = resident.pid();
+    let strobe = format_args!("-v strobe {pid} --by 1h --every 1ms");
+    let strobe = timens(strobe)?.stderr(writer).spawn().context("strobe")?;
+    let steps = || Ok::<_, Trouble>(tracked.state()?.0.steps);
+    loop {
+        let before = steps()?;
+        host::pass(SEC / 4)?;
+        if before > 100 && steps()? == before {
+            break;
+        }
+    }
+    kill_process(Pid::from_child(&strobe), Signal::TERM).context("kill")?;
+    let status = ending(strobe)?;
+    check!(status.success(), "{status}");
+    tracked.verify().during("ended")?;
+    drop(reader);
+    resident.stop()
+}
+
+/// A namespace without a process, by a file of this one.
+fn file_of(namespace: &Namespace) -> String {
+    let fd = namespace.descriptor().as_raw_fd();
+    format!("/proc/{}/fd/{fd}", std::process::id())
+}
+
+/// The one child of a process.
+fn child_of(parent: &Child) -> Outcome<Pid> {
+    let is_child = |pid: &i32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let fields = stat.rsplit_once(") ").map(|(_, fields)| fields);
+        let parent = parent.id().to_string();
+        fields.and_then(|fields| fields.split(' ').nth(1)) == Some(&parent)
+    };
+    let entries = fs::read_dir("/proc").context("/proc")?;
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let mut pids = pids.filter(is_child);
+    pids.next().and_then(Pid::from_raw).context("no child")
+}
+
+/// Another one takes its place.
+fn strobe_whose_stand_in_is_ended(_: &Setting) -> Outcome {
+    let tracked = Tracked::new(&Lines::new().rate(1, 0))?;
+    let file = file_of(&tracked.namespace);
+    let strobe = format!("strobe {file} --by 1h --every 300ms");
+    let strobe = timens(strobe)?.spawn().context("strobe")?;
+    for _ in 0..2 {
+        let steps = tracked.state()?.0.steps;
+        look(&tracked, |state| Ok(state.steps > steps))?;
+        kill_process(child_of(&strobe)?, Signal::KILL).context("kill")?;
+        look(&tracked, |state| Ok(state.steps > steps + 2))?;
+    }
+    kill_process(Pid::from_child(&strobe), Signal::TERM).context("kill")?;
+    let status = ending(strobe)?;
+    check!(status.success(), "{status}");
+    tracked.verify().during("ended")
+}
+
+/// Here it is this process that keeps the namespace, as a mount would.
+fn what_everybody_leaves_is_set_back(_: &Setting) -> Outcome {
+    for name in [
+        "strobe PID --by 1h --every 1s",
+        "drift PID --max-ppm 30 --step-ppm 10 --every 20ms --seed 7",
+    ] {
+        let tracked = Tracked::new(&Lines::new().rate(1, 0))?;
+        let resident = resident(&tracked.namespace)?;
+        let arguments = name.replace("PID", &resident.pid().to_string());
+        let mut command = timens(arguments)?;
+        let child = command.stdout(Stdio::null()).spawn().context(name)?;
+        loop {
+            let state = tracked.state()?.0;
+            if state.steps == 1 || state.rate_changes > 2 {
+                break;
+            }
+            host::pass(SEC / 50)?;
+        }
+        resident.stop()?;
+        let status = ending(child).during(name)?;
+        check!(status.success(), "{name}: {status}");
+        let state = tracked.state()?.0;
+        check_eq!(state.rate, (1, 0), "the rate after {name}");
+        check_eq!(state.steps % 2, 0, "steps after {name}");
+        check_eq!(
+            state.realtime - state.monotonic,
+            0,
+            "REALTIME's step after {name}"
+        );
+    }
+    Ok(())
+}
+
 fn drift(_: &Setting) -> Outcome {
     let tracked = Tracked::new(&Lines::new().rate(2, 0))?;
     let resident = resident(&tracked.namespace)?;
@@ -280,6 +398,24 @@ fn drift_that_nobody_reads(_: &Setting) -> Outcome {
     check!(status.success(), "{status}");
     check_eq!(tracked.state()?.0.rate, (2, 0), "the rate afterwards");
     drop(reader);
+    resident.stop()
+}
+
+/// A rate that somebody else sets meanwhile stays.
+fn drift_gives_way(_: &Setting) -> Outcome {
+    let tracked = Tracked::new(&Lines::new().rate(2, 0))?;
+    let resident = resident(&tracked.namespace)?;
+    let pid = resident.pid();
+    let drift = format_args!("drift {pid} --max-ppm 30 --step-ppm 10 --every 200ms --seed 7");
+    let mut drift = timens(drift)?;
+    let drift = drift.stdout(Stdio::null()).spawn().context("drift")?;
+    while tracked.state()?.0.rate_changes < 2 {
+        host::pass(SEC / 50)?;
+    }
+    run(format_args!("freeze {pid}"))?;
+    let status = ending(drift)?;
+    check_eq!(status.code(), Some(1), "status of the drift");
+    check_eq!(tracked.state()?.0.rate, (0, 0), "the rate afterwards");
     resident.stop()
 }
 
@@ -404,6 +540,65 @@ fn print_restored(restore: impl Display) -> Outcome<String> {
     let myself = env::current_exe().context("my own path")?;
     command.arg(myself).arg("--print-clocks");
     printed(command)
+}
+
+/// How far RAW is ahead of the saved one is told as it is, whatever the restore took.
+fn restored_raw(_: &Setting) -> Outcome {
+    let file = saved_file();
+    fs::write(&file, SAVED).context("writing a saved clock")?;
+    let mut command = timens(format_args!("-v restore {} --", file.display()))?;
+    let myself = env::current_exe().context("my own path")?;
+    let output = command.arg(myself).arg("--print-clocks").output();
+    let output = output.context("timens restore")?;
+    let raw = reading(&String::from_utf8_lossy(&output.stdout), Clock::Raw)?[0];
+    let said = String::from_utf8_lossy(&output.stderr);
+    let ahead = said.rsplit_once("saved one by ").context(&said)?.1;
+    let mut told = 0;
+    for word in ahead.split_whitespace() {
+        let unit = word.trim_start_matches(|digit: char| digit.is_ascii_digit());
+        let number: Ns = word[..word.len() - unit.len()].parse().ok().context(word)?;
+        told += number
+            * match unit {
+                "s" => SEC,
+                "ms" => 1_000_000,
+                "us" | "µs" => 1000,
+                "ns" => 1,
+                _ => fail!("{ahead:?} has an unknown unit"),
+            };
+    }
+    check_eq!(told, raw - 4_999_999 * SEC, "what {ahead:?} says");
+    fs::remove_file(file).context("removing a saved clock")
+}
+
+/// A clock that is made in one that expects a leap second makes its own.
+fn leap_second_in_an_own_clock(_: &Setting) -> Outcome {
+    /// Three seconds before a midnight.
+    const EVENING: &str = "\"realtime\": {\"secs\": 1900022397";
+    let running = SAVED.replace(
+        "\"rate\": {\"secs\": 0, \"nanosecs\": 0}, \"rate_fixed\": 0",
+        "\"rate\": {\"secs\": 1, \"nanosecs\": 0}, \"rate_fixed\": 72057594037927936",
+    );
+    let evening = running.replace("\"realtime\": {\"secs\": 1900000000", EVENING);
+    check!(evening.contains(EVENING) && running != SAVED, "{evening}");
+    let file = saved_file();
+    fs::write(&file, running).context("writing a saved clock")?;
+    let inner = file.with_extension("inner");
+    fs::write(&inner, evening).context("writing a saved clock")?;
+    let mut command = timens(format_args!("restore {} --", file.display()))?;
+    let script = format!(
+        "sleep 2; grep ntp_state /proc/self/timens_clock; \
+         {} restore {} -- sh -c 'sleep 5; cat /proc/self/timens_clock'",
+        tool()?.display(),
+        inner.display()
+    );
+    let text = printed({
+        command.args(["sh", "-c", &script]);
+        command
+    })?;
+    check_eq!(line(&text, "ntp_state")?, "1", "the state around it");
+    check_eq!(line(&text, "tai")?, "41", "TAI less REALTIME afterwards");
+    fs::remove_file(inner).context("removing a saved clock")?;
+    fs::remove_file(file).context("removing a saved clock")
 }
 
 /// What it printed for a clock, by each way to read it.
@@ -554,6 +749,20 @@ fn slew(_: &Setting) -> Outcome {
     let frozen = frozen.context("timens slew")?;
     check_eq!(frozen.status.code(), Some(1), "status for a frozen clock");
     check_eq!(sys::discipline(), Ok(host), "the host's discipline");
+    resident.stop()
+}
+
+fn slew_that_is_called_off(_: &Setting) -> Outcome {
+    let tracked = Tracked::new(&Lines::new().rate(20, 0))?;
+    let resident = resident(&tracked.namespace)?;
+    let pid = resident.pid();
+    let slew = timens(format_args!("slew {pid} 0.2 --wait"))?.spawn();
+    let slew = slew.context("timens slew")?;
+    while line(&clock_of(pid)?, "ntp_adjust")? == "0" {
+        host::pass(SEC / 50)?;
+    }
+    run(format_args!("step {pid} 1h"))?;
+    check_eq!(ending(slew)?.code(), Some(1), "status of the slew");
     resident.stop()
 }
 
