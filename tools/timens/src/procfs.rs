@@ -195,7 +195,8 @@ impl Procfs {
     fn unreachable(&self, who: Who, path: &Path, error: io::Error, missing: Error) -> Error {
         match Errno::from_io_error(&error) {
             // A process that has ended, but that nobody has waited for, has links that lead nowhere.
-            Some(Errno::NOENT) if self.path(who, "").exists() && !is_entry(path) => missing,
+            // In this order, as somebody may wait for it now.
+            Some(Errno::NOENT) if !is_entry(path) && self.path(who, "").exists() => missing,
             Some(Errno::NOENT | Errno::SRCH) if who == Who::Caller => Error::NoProcfs,
             Some(Errno::NOENT | Errno::SRCH) => Error::NoSuchProcess(who),
             Some(Errno::ACCESS | Errno::PERM) => Error::LookNotPermitted(who),

@@ -192,14 +192,19 @@ fn of_one_that_slews(_: &Setting) -> Outcome {
     let offset = Timex::of(modes::OFFSET | modes::STATUS | modes::NANO | modes::TIMECONST)
         .offset(400_000_000)
         .status(libc::STA_PLL | libc::STA_FREQHOLD);
-    parent.namespace.inside(|| adjuster.adjust(&offset))?;
-    host::pass(SEC * 3 / 2)?;
-    let namespace = parent.pending_clone(&Lines::new())?;
-    host::pass(3 * SEC)?;
-    let clone = parent.start_clone(namespace, &Lines::new())?;
-    check_between(&parent, &clone)?;
-    host::pass(2 * SEC)?;
-    check_between(&parent, &clone).during("later")
+    let compare = || {
+        parent.namespace.inside(|| adjuster.adjust(&offset))?;
+        host::pass(SEC * 3 / 2)?;
+        let namespace = parent.pending_clone(&Lines::new())?;
+        host::pass(3 * SEC)?;
+        let clone = parent.start_clone(namespace, &Lines::new())?;
+        check_between(&parent, &clone)?;
+        host::pass(2 * SEC)?;
+        check_between(&parent, &clone).during("later")
+    };
+    // A machine that stands still may leave one of them without a worker when a second ends. It
+    // goes on at the last rate, until a worker comes.
+    compare().or_else(|_| compare()).or_else(|_| compare())
 }
 
 fn traced_by_its_number(_: &Setting) -> Outcome {

@@ -235,6 +235,7 @@ fn alarm(_: &Setting) -> Outcome {
     for entry in [Entry::Native, Entry::Time32] {
         let tracked = Tracked::new(&Lines::new().rate(200, 0))?;
         tracked.namespace.inside(|| {
+            let begun = Clock::Monotonic.now()?;
             set_alarm(entry, 1_000_000)?;
             let start = Clock::Monotonic.now()?;
             for _ in 0..3 {
@@ -242,9 +243,9 @@ fn alarm(_: &Setting) -> Outcome {
             }
             let before = Clock::Monotonic.now()?;
             let left = set_alarm(entry, 0)? as Ns * SEC;
-            let passed = Clock::Monotonic.now()? - start;
+            let passed = Clock::Monotonic.now()? - begun;
             let until = 1_000_000 * SEC;
-            // Rounded to the nearest second, and armed a moment before `start`.
+            // Rounded to the nearest second, and armed between `begun` and `start`.
             check!(
                 left >= until - passed - 2 * SEC && left <= until - (before - start) + SEC,
                 "{left} ns are left of 1000000 s after {passed} ns, by {entry}"
