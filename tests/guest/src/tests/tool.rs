@@ -5,7 +5,6 @@
 use std::env;
 use std::fmt::Display;
 use std::fs;
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
@@ -30,7 +29,6 @@ tests![
     strobe,
     strobe_is_interrupted,
     strobe_that_nobody_hears,
-    strobe_whose_stand_in_is_ended,
     what_everybody_leaves_is_set_back,
     drift,
     drift_that_nobody_reads,
@@ -259,44 +257,6 @@ fn strobe_that_nobody_hears(_: &Setting) -> Outcome {
     tracked.verify().during("ended")?;
     drop(reader);
     resident.stop()
-}
-
-/// A namespace without a process, by a file of this one.
-fn file_of(namespace: &Namespace) -> String {
-    let fd = namespace.descriptor().as_raw_fd();
-    format!("/proc/{}/fd/{fd}", std::process::id())
-}
-
-/// The one child of a process.
-fn child_of(parent: &Child) -> Outcome<Pid> {
-    let is_child = |pid: &i32| {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let fields = stat.rsplit_once(") ").map(|(_, fields)| fields);
-        let parent = parent.id().to_string();
-        fields.and_then(|fields| fields.split(' ').nth(1)) == Some(&parent)
-    };
-    let entries = fs::read_dir("/proc").context("/proc")?;
-    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    let mut pids = pids.filter(is_child);
-    pids.next().and_then(Pid::from_raw).context("no child")
-}
-
-/// Another one takes its place.
-fn strobe_whose_stand_in_is_ended(_: &Setting) -> Outcome {
-    let tracked = Tracked::new(&Lines::new().rate(1, 0))?;
-    let file = file_of(&tracked.namespace);
-    let strobe = format!("strobe {file} --by 1h --every 300ms");
-    let strobe = timens(strobe)?.spawn().context("strobe")?;
-    for _ in 0..2 {
-        let steps = tracked.state()?.0.steps;
-        look(&tracked, |state| Ok(state.steps > steps))?;
-        kill_process(child_of(&strobe)?, Signal::KILL).context("kill")?;
-        look(&tracked, |state| Ok(state.steps > steps + 2))?;
-    }
-    kill_process(Pid::from_child(&strobe), Signal::TERM).context("kill")?;
-    let status = ending(strobe)?;
-    check!(status.success(), "{status}");
-    tracked.verify().during("ended")
 }
 
 /// Here it is this process that keeps the namespace, as a mount would.
