@@ -21,7 +21,7 @@ pub(crate) struct Held {
     subject: Subject,
     who: Who,
     /// Asked where no process of the namespace can be.
-    _stand_in: Option<StandIn>,
+    stand_in: Option<StandIn>,
     /// Keeps the namespace, so that no other gets its number, and leads into it.
     keeper: Option<File>,
     /// Whether a stand-in is sent when nobody else is left.
@@ -46,7 +46,7 @@ impl Held {
             subject: subject.clone(),
             who,
             enters: stand_in.is_some(),
-            _stand_in: stand_in,
+            stand_in,
             keeper,
         })
     }
@@ -73,46 +73,66 @@ impl Held {
 
     /// Changes its clock.
     pub(crate) fn request(&mut self, request: &Request) -> Result<(), Error> {
-        self.ask(|procfs, who| procfs.request(who, Control::Clock, request))?;
+        self.persist(|held| {
+            held.is_there()?;
+            let taken = held.procfs.request(held.who, Control::Clock, request);
+            // Who refused is known only if it is still there.
+            taken.or_else(|error| held.is_there().and(Err(error)))
+        })?;
         say_request(self.log, request);
         Ok(())
     }
 
-    /// Asks a process, and if that has ended meanwhile another one of the same namespace.
+    /// Asks about it, without changing anything.
     pub(crate) fn ask<T>(
         &mut self,
         question: impl Fn(&Procfs, Who) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        self.persist(|held| {
+            held.is_there()?;
+            let answer = question(&held.procfs, held.who);
+            held.is_there().and(answer)
+        })
+    }
+
+    /// Tries with a process, and if that has ended meanwhile with another one of the same namespace.
+    fn persist<T>(
+        &mut self,
+        mut attempt: impl FnMut(&Held) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         loop {
-            match self.put(&question) {
+            match attempt(self) {
                 Err(gone @ Error::NoSuchProcess(_)) => self.turn(gone)?,
                 answer => return answer,
             }
         }
     }
 
-    /// Turns to another process of the namespace, now that one is gone.
+    /// Turns to another process of the namespace, now that one is gone. A stand-in is replaced by
+    /// another one, which does not leave as somebody may who just looks in.
     fn turn(&mut self, gone: Error) -> Result<(), Error> {
         let keeper = self.keeper.as_ref().ok_or(gone)?;
-        let processes = self.procfs.processes()?;
-        let mut processes = processes.seen.iter();
-        match processes.find(|process| process.children == self.subject.inode) {
-            Some(other) => self.who = Who::Pid(other.pid),
+        let other = match self.stand_in {
+            Some(_) => None,
+            None => self.procfs.speaker(self.subject.inode)?,
+        };
+        match other {
+            Some(other) => self.who = Who::Pid(other),
             None if self.enters => {
                 let stand_in = send(&self.subject, keeper)?;
                 self.who = Who::Pid(stand_in.pid());
-                self._stand_in = Some(stand_in);
+                self.stand_in = Some(stand_in);
             }
             None => return Err(Error::NobodyLeft(self.subject.inode)),
         }
         Ok(())
     }
 
-    /// Asks the process, unless it speaks of another namespace by now: it may have got the number
-    /// of one that has ended.
-    fn put<T>(&self, question: impl Fn(&Procfs, Who) -> Result<T, Error>) -> Result<T, Error> {
+    /// Fails if the process speaks of another namespace: it may have entered that, or its number may
+    /// be another's, as it has ended.
+    fn is_there(&self) -> Result<(), Error> {
         match self.procfs.namespace(self.who, Link::TimeForChildren) {
-            Ok(inode) if inode == self.subject.inode => question(&self.procfs, self.who),
+            Ok(inode) if inode == self.subject.inode => Ok(()),
             Ok(_) | Err(Error::LookNotPermitted(_)) => Err(Error::NoSuchProcess(self.who)),
             Err(error) => Err(error),
         }
@@ -222,6 +242,27 @@ mod tests {
         held.request(&Request::rate(Rate::ONE)).unwrap();
         assert_eq!(proc.read("20/timens_clock"), text);
         assert!(proc.read("21/timens_clock").starts_with("rate 1 0\n"));
+    }
+
+    #[test]
+    fn a_process_that_leaves_while_it_is_asked_is_not_believed() {
+        let proc = FakeProc::new();
+        let text = clock_text("running", "9 0", "2 0");
+        for pid in [20, 21] {
+            proc.process(pid, 5, 5, 1);
+            proc.write(&format!("{pid}/timens_clock"), &text);
+        }
+        let mut held = hold(&proc, 20).unwrap();
+        held.keeper = Some(File::open(proc.root()).unwrap());
+        let answer = held.ask(|_, who| match who {
+            Who::Pid(21) => Ok("right"),
+            _ => {
+                fs::remove_dir_all(proc.root().join("20")).unwrap();
+                proc.process(20, HOST, HOST, 1);
+                Ok("the host's")
+            }
+        });
+        assert_eq!(answer.unwrap(), "right");
     }
 
     #[test]

@@ -226,6 +226,13 @@ impl Procfs {
         Ok(processes)
     }
 
+    /// A process whose children are in a namespace.
+    pub(crate) fn speaker(&self, inode: Inode) -> Result<Option<u32>, Error> {
+        let processes = self.processes()?.seen;
+        let speaker = processes.iter().find(|process| process.children == inode);
+        Ok(speaker.map(|process| process.pid))
+    }
+
     fn process(&self, pid: u32) -> Result<Process, Error> {
         let who = Who::Pid(pid);
         let stat = fs::read_to_string(self.path(who, "stat")).unwrap_or_default();

@@ -75,13 +75,9 @@ fn of_process(procfs: &Procfs, pid: u32) -> Result<Subject, Error> {
 
 /// The namespace `inode`, to which `link` leads.
 fn of_namespace(procfs: &Procfs, inode: Inode, link: &Path) -> Subject {
-    let speaker = procfs.processes().ok().and_then(|processes| {
-        let mut processes = processes.seen.into_iter();
-        processes.find(|process| process.children == inode)
-    });
     Subject {
         inode,
-        speaker: speaker.map(|process| process.pid),
+        speaker: procfs.speaker(inode).ok().flatten(),
         link: link.to_owned(),
     }
 }

@@ -5,6 +5,7 @@
 use std::env;
 use std::fmt::Display;
 use std::fs;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
@@ -29,6 +30,7 @@ tests![
     strobe,
     strobe_is_interrupted,
     strobe_that_nobody_hears,
+    strobe_whose_stand_in_is_ended,
     what_everybody_leaves_is_set_back,
     drift,
     drift_that_nobody_reads,
@@ -257,6 +259,56 @@ fn strobe_that_nobody_hears(_: &Setting) -> Outcome {
     tracked.verify().during("ended")?;
     drop(reader);
     resident.stop()
+}
+
+/// A namespace without a process, by a file of this one.
+fn file_of(namespace: &Namespace) -> String {
+    let fd = namespace.descriptor().as_raw_fd();
+    format!("/proc/{}/fd/{fd}", std::process::id())
+}
+
+/// The one child of a process, if there is one.
+fn child_of(parent: Pid) -> Outcome<Option<Pid>> {
+    let is_child = |pid: &i32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let fields = stat.rsplit_once(") ").map(|(_, fields)| fields);
+        let parent = parent.as_raw_nonzero().to_string();
+        fields.and_then(|fields| fields.split(' ').nth(1)) == Some(&parent)
+    };
+    let entries = fs::read_dir("/proc").context("/proc")?;
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    Ok(pids.filter(is_child).find_map(Pid::from_raw))
+}
+
+/// Another one takes its place. A look at the clock takes this process into the namespace, and would
+/// make a stand-in unnecessary if there was none yet.
+fn strobe_whose_stand_in_is_ended(_: &Setting) -> Outcome {
+    let tracked = Tracked::new(&Lines::new().rate(1, 0))?;
+    let file = file_of(&tracked.namespace);
+    let strobe = format!("strobe {file} --by 1h --every 300ms");
+    let mut strobe = timens(strobe)?.spawn().context("strobe")?;
+    let pid = Pid::from_child(&strobe);
+    while child_of(pid)?.is_none() {
+        host::pass(SEC / 50)?;
+    }
+    let mut seen_on = |steps| {
+        look(&tracked, |state| {
+            let ended = strobe.try_wait().context("wait")?;
+            check!(ended.is_none(), "{ended:?} after {} steps", state.steps);
+            Ok(state.steps > steps)
+        })
+    };
+    for _ in 0..2 {
+        let steps = tracked.state()?.0.steps;
+        seen_on(steps)?;
+        let stand_in = child_of(pid)?.context("no stand-in")?;
+        kill_process(stand_in, Signal::KILL).context("kill")?;
+        seen_on(steps + 2)?;
+    }
+    kill_process(pid, Signal::TERM).context("kill")?;
+    let status = ending(strobe)?;
+    check!(status.success(), "{status}");
+    tracked.verify().during("ended")
 }
 
 /// Here it is this process that keeps the namespace, as a mount would.
