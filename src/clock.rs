@@ -361,12 +361,16 @@ impl NamespaceClock {
         clocks.adjtimex(&now, txc).map(Some).map_err(errno)
     }
 
-    /// Publishes the course after the present one, and tells of leap seconds.
+    /// Publishes the course after the present one, and tells of leap seconds. Says whether that is
+    /// done, or so much had to be caught up with that this was all for now: clocks take turns.
     ///
     /// Process context.
-    pub(crate) fn look_after(&self) {
-        while !self.try_look_after() {}
-        self.keep_looked_after();
+    pub(crate) fn look_after(&self) -> bool {
+        let done = self.try_look_after();
+        if done {
+            self.keep_looked_after();
+        }
+        done
     }
 
     fn try_look_after(&self) -> bool {

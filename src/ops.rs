@@ -262,9 +262,9 @@ unsafe extern "C" fn adjtimex(
 /// # Safety
 ///
 /// `clock` must be one that [`create`] succeeded for.
-unsafe extern "C" fn steer(clock: *const bindings::timens_clock) {
+unsafe extern "C" fn steer(clock: *const bindings::timens_clock) -> bool {
     // SAFETY: By the safety requirements.
-    unsafe { borrow(clock) }.look_after();
+    unsafe { borrow(clock) }.look_after()
 }
 
 /// # Safety
